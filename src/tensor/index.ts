@@ -15,3 +15,6 @@ export { resize } from "./ops/resize.ts";
 export { logSoftmax, logSumExp, rmsNormalize, softmax, standardize } from "./ops/normalize.ts";
 export { barrier, checkpoint, roundStraightThrough, stopGradient, straightThrough } from "./ops/control.ts";
 export { grad, vjp } from "./grad.ts";
+export { compile, type CompileOptions, type Program, type ValueSpec } from "./compile.ts";
+export { evaluateGraph } from "./interpret.ts";
+export type { ExternalWeight, Weight } from "./onnx/writer.ts";

@@ -1,0 +1,57 @@
+/** From a graph to a program: rewriting, lowering op by op, and the list of what goes in and out. */
+import { reachable, type Target, type Tensor } from "./graph.ts";
+import { type DType } from "./dtype.ts";
+import { type Shape } from "./shape.ts";
+import { OnnxWriter, type Weight } from "./onnx/writer.ts";
+import { rewrite as rewriteGraph } from "./rewrite/index.ts";
+
+export interface ValueSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+export interface Program {
+  readonly target: Target;
+  readonly inputs: readonly ValueSpec[];
+  readonly outputs: readonly ValueSpec[];
+  /** An ONNX `ModelProto`. */
+  readonly model: Uint8Array;
+}
+
+export interface CompileOptions {
+  outputs: Readonly<Record<string, Tensor>>;
+  /** Where it will run; `cpu` and `cuda` may use ONNX Runtime's fused operators. */
+  target?: Target;
+  /** Graph inputs that become part of the model, by name. */
+  weights?: Readonly<Record<string, Weight>> | ReadonlyMap<string, Weight>;
+  /** Off only to compare. */
+  rewrite?: boolean;
+}
+
+/** Lowers everything that the outputs need. Inputs that no output needs are not part of the program. */
+export function compile({ outputs, target = "cpu", weights = {}, rewrite = true }: CompileOptions): Program {
+  const names = Object.keys(outputs);
+  const wanted = names.map((n) => outputs[n]!);
+  const roots = rewrite ? rewriteGraph(wanted, target) : wanted;
+  const table: ReadonlyMap<string, Weight> = weights instanceof Map ? weights : new Map(Object.entries(weights));
+  const writer = new OnnxWriter(target);
+  const values = new Map<Tensor, string>();
+  const inputs = new Map<string, ValueSpec>();
+  for (const node of reachable(roots)) {
+    if (node.op.name === "input") {
+      const name = node.attrs["name"] as string;
+      if (inputs.has(name)) throw new TypeError(`two inputs of the graph are named ${name}`);
+      const weight = table.get(name);
+      inputs.set(name, { name, shape: node.shape, dtype: node.dtype });
+      values.set(node, writer.input(name, node, weight));
+    } else values.set(node, node.op.lower(writer, node, node.inputs.map((i) => values.get(i)!), node.attrs));
+  }
+  roots.forEach((root, i) => writer.output(names[i]!, values.get(root)!, root));
+  return {
+    target,
+    inputs: [...inputs.values()].filter((i) => !table.has(i.name)),
+    outputs: roots.map((root, i) => ({ name: names[i]!, shape: root.shape, dtype: root.dtype })),
+    model: writer.finish(),
+  };
+}
