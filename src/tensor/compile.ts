@@ -1,7 +1,7 @@
 /** From a graph to a program: rewriting, lowering op by op, and the list of what goes in and out. */
 import { reachable, type Target, type Tensor } from "./graph.ts";
-import { type DType } from "./dtype.ts";
-import { type Shape } from "./shape.ts";
+import type { DType } from "./dtype.ts";
+import type { Shape } from "./shape.ts";
 import { OnnxWriter, type Weight } from "./onnx/writer.ts";
 import { rewrite as rewriteGraph } from "./rewrite/index.ts";
 

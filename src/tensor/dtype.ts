@@ -24,10 +24,10 @@ export const dtypes: Record<DType, DTypeInfo> = {
 
 export const isFloat = (dtype: DType): boolean => dtype === "float32" || dtype === "float16" || dtype === "float64";
 
-/** A zero-filled array for `length` elements; `shared` puts it where other threads see it too. */
-export function allocate(dtype: DType, length: number, shared = false): TypedArray {
+/** A zero-filled array for `length` elements. */
+export function allocate(dtype: DType, length: number): TypedArray {
   const { bytes, array } = dtypes[dtype];
-  return new array(shared ? new SharedArrayBuffer(length * bytes) : new ArrayBuffer(length * bytes), 0, length);
+  return new array(new ArrayBuffer(length * bytes), 0, length);
 }
 
 /** Elements as plain numbers in a typed array of `dtype`; `float16` is refused because numbers are not its bits. */

@@ -5,8 +5,8 @@
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { dtypes, type DType, type TypedArray } from "../dtype.ts";
-import { type Emitter, type OnnxAttrs, type Target, type Tensor } from "../graph.ts";
-import { type Shape } from "../shape.ts";
+import type { Emitter, OnnxAttrs, Target, Tensor } from "../graph.ts";
+import type { Shape } from "../shape.ts";
 import {
   AttributeProto_AttributeType as AttrType,
   AttributeProtoSchema,

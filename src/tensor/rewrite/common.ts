@@ -1,5 +1,5 @@
 /** Common subexpressions: nodes with the same op, attributes and inputs become one. */
-import { type Attrs, type Tensor } from "../graph.ts";
+import type { Attrs, Tensor } from "../graph.ts";
 import { mapGraph } from "./map.ts";
 
 /** Big constants are told apart by identity; reading them all would cost more than it saves. */

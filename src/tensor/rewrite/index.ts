@@ -2,7 +2,7 @@
  * The rewriting pass before lowering. Each rewrite is a function from a graph's outputs to equivalent ones, in a file of its
  * own; nodes that no output reaches any more are simply never lowered.
  */
-import { type Target, type Tensor } from "../graph.ts";
+import type { Target, Tensor } from "../graph.ts";
 import { foldConstants } from "./fold.ts";
 import { mergeCommon } from "./common.ts";
 import { simplify } from "./simplify.ts";

@@ -1,13 +1,14 @@
 /**
  * The runtime for Node: onnxruntime-node, by default in a worker thread, so that progress bars, servers and Ctrl-C stay alive
- * while an operator runs. Buffers travel between the threads as shared memory where both sides only need to look.
+ * while an operator runs. Feeds and results are copied between the threads (onnxruntime-node 1.30 refuses shared memory);
+ * state never crosses unless it is read or written.
  */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { OrreryError } from "../../errors.ts";
-import { type Executable, type HostTensor, type LoadOptions, type Runtime, type RuntimeOptions } from "./runtime.ts";
-import { type Program } from "../compile.ts";
-import { type Reply, type Request } from "./worker.ts";
+import type { Executable, HostTensor, LoadOptions, Runtime, RuntimeOptions } from "./runtime.ts";
+import type { Program } from "../compile.ts";
+import type { Reply, Request } from "./worker.ts";
 
 export { hostTensor, type Device, type Executable, type HostTensor, type LoadOptions, type Runtime, type RuntimeOptions, type StateSlot } from "./runtime.ts";
 

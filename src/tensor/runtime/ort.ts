@@ -2,7 +2,7 @@
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from "onnxruntime-common";
 import { allocate, type DType, type TypedArray } from "../dtype.ts";
 import { size } from "../shape.ts";
-import { type Program } from "../compile.ts";
+import type { Program } from "../compile.ts";
 import { checkFeeds, type Device, type Executable, type HostTensor, type LoadOptions, type Runtime } from "./runtime.ts";
 
 /** The part of onnxruntime-node and onnxruntime-web that is used. */
@@ -16,13 +16,11 @@ export interface OrtRuntimeOptions {
   threads: number;
   /** ONNX Runtime's name of the execution provider. */
   provider: string;
-  /** State buffers in memory that other threads can see. */
-  sharedState?: boolean;
 }
 
 type Values = Record<string, OrtTensor>;
 
-export function ortRuntime(ort: OrtModule, { device, threads, provider, sharedState = false }: OrtRuntimeOptions): Runtime {
+export function ortRuntime(ort: OrtModule, { device, threads, provider }: OrtRuntimeOptions): Runtime {
   const wrap = ({ dtype, shape, data }: HostTensor): OrtTensor => new ort.Tensor(dtype, data as never, shape);
   const onDevice = device === "webgpu";
 
@@ -50,7 +48,7 @@ export function ortRuntime(ort: OrtModule, { device, threads, provider, sharedSt
     const buffers = (fill: boolean): Values =>
       Object.fromEntries(
         slots.map(({ input, initial, dtype, shape }) => {
-          const data = allocate(dtype, initial.length, sharedState);
+          const data = allocate(dtype, initial.length);
           if (fill) data.set(initial as never);
           return [input, wrap({ dtype, shape, data })];
         }),

@@ -8,7 +8,7 @@
  */
 import { dtypes, type DType, type TypedArray } from "../dtype.ts";
 import { size, type Shape } from "../shape.ts";
-import { type Program } from "../compile.ts";
+import type { Program } from "../compile.ts";
 
 export interface HostTensor {
   readonly dtype: DType;
@@ -48,7 +48,7 @@ export interface Executable {
   readonly program: Program;
   /** Runs once. Every input that is neither state nor weight must be fed, with its exact shape and type. */
   run(feeds: Readonly<Record<string, HostTensor>>): Promise<Record<string, HostTensor>>;
-  /** Current values of state, by input name. On the CPU these are the live buffers: valid until the next run. */
+  /** Current values of state, by input name. Through `node.ts` they are copies; in `ort.ts` on the CPU the live buffers, valid until the next run. */
   readState(names?: readonly string[]): Promise<Record<string, HostTensor>>;
   writeState(values: Readonly<Record<string, TypedArray>>): Promise<void>;
   release(): Promise<void>;
