@@ -6,7 +6,7 @@ export {
   abs, add, addAll, and, atan, cast, clamp, cos, div, equal, erf, exp, floor, gelu, greater, greaterEqual, leakyRelu, less, lessEqual, log, maximum,
   minimum, mul, neg, not, or, pow, reciprocal, relu, round, sigmoid, sign, silu, sin, sqrt, square, sub, tanh, where,
 } from "./ops/elementwise.ts";
-export { argmax, cumsum, max, mean, min, sum, sumTo } from "./ops/reduce.ts";
+export { argmax, cumsum, max, mean, min, sum, sumSquares, sumTo } from "./ops/reduce.ts";
 export { broadcastTo, chunk, concat, dilate, flip, pad, reshape, sliceAxis, split, squeeze, stack, swapAxes, transpose, unsqueeze } from "./ops/layout.ts";
 export { einsum, matmul, matrixTranspose } from "./ops/matmul.ts";
 export { conv, maxPool, type ConvOptions } from "./ops/conv.ts";

@@ -63,6 +63,7 @@ const extremeGrad = (x: Tensor, y: Tensor, dy: Tensor, axes: readonly number[]):
 };
 
 const sumOp = reduction("sum", { onnx: "ReduceSum", evaluate: (x, a) => fold(x, a, 0, (s, v) => s + v), grad: (x, _y, dy) => broadcastTo(dy, x.shape) });
+const sumSquaresOp = reduction("sumSquares", { onnx: "ReduceSumSquare", evaluate: (x, a) => fold(x, a, 0, (s, v) => s + v * v), grad: (x, _y, dy) => mul(x, mul(dy, 2)) });
 const meanOp = reduction("mean", {
   onnx: "ReduceMean",
   evaluate: (x, a) => {
@@ -80,13 +81,15 @@ function reduce(op: Op<ReduceAttrs>, x: Tensor, axes: number | readonly number[]
   const list = axes === undefined ? x.shape.map((_, i) => i) : typeof axes === "number" ? [axes] : axes;
   const at = axesOf(op.name, list, x.shape.length);
   // Nothing to fold: the value is its own sum, mean and extreme. ONNX would read "no axes" as "all".
-  if (at.every((a) => x.shape[a] === 1)) return reshape(x, reducedShape(x.shape, { axes: at, keepDims }));
+  if (at.every((a) => x.shape[a] === 1)) return reshape(op === sumSquaresOp ? mul(x, x) : x, reducedShape(x.shape, { axes: at, keepDims }));
   return apply(op, [x], { axes: at, keepDims });
 }
 
 type Axes = number | readonly number[];
 /** Over `axes`, or over everything when none are given. */
 export const sum = (x: Tensor, axes?: Axes, keepDims = false): Tensor => reduce(sumOp, x, axes, keepDims);
+/** The sum of squares, in one pass. */
+export const sumSquares = (x: Tensor, axes?: Axes, keepDims = false): Tensor => reduce(sumSquaresOp, x, axes, keepDims);
 export const mean = (x: Tensor, axes?: Axes, keepDims = false): Tensor => reduce(meanOp, x, axes, keepDims);
 export const max = (x: Tensor, axes?: Axes, keepDims = false): Tensor => reduce(maxOp, x, axes, keepDims);
 export const min = (x: Tensor, axes?: Axes, keepDims = false): Tensor => reduce(minOp, x, axes, keepDims);
