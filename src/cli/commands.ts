@@ -1,0 +1,26 @@
+/**
+ * Every command there is. To add one: write `commands/<words-joined-by-dashes>.ts` exporting `command`, and add its line
+ * here. Names of two words ("train tokenizer") form a group by themselves. `test/cli.test.ts` fails when a file has no line,
+ * or when a line's summary and its file's differ. This module is loaded for `orrery --help`, so it imports nothing else.
+ */
+import type { Command } from "./command.ts";
+
+export interface CommandEntry {
+  name: string;
+  summary: string;
+  load: () => Promise<{ command: Command }>;
+}
+
+export const commandTable: readonly CommandEntry[] = [
+  {
+    name: "doctor",
+    summary: "say what this machine has and what is missing",
+    load: () => import("./commands/doctor.ts"),
+  },
+];
+
+/** What a first word that is not a command by itself stands for. */
+export const groupSummaries: Readonly<Record<string, string>> = {
+  train: "train a model on your own video",
+  tokenize: "turn video into latents and back",
+};
