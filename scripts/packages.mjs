@@ -39,16 +39,19 @@ export async function ensurePackages() {
   return alone(async () => {
     const reason = difference();
     if (!reason) return false;
-    say(`${reason}; running npm ci --ignore-scripts (a minute or two the first time)`);
+    say(`${reason}; running npm install --no-save (a minute or two the first time)`);
     const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-    const args = ["ci", "--ignore-scripts", "--include=dev", "--no-audit", "--no-fund"];
+    // Not `npm ci`: it refuses a lock file that lacks an optional package for some other system, and a registry mirror that
+    // has only some systems makes such lock files. `install --no-save` takes the locked versions, checks their digests, and
+    // leaves the lock file alone.
+    const args = ["install", "--no-save", "--ignore-scripts", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"];
     let status;
     try {
       status = await runVisibly(npm, args, { shell: process.platform === "win32" });
     } catch (error) {
       throw new SetupError(`npm cannot be started (${error.code}); install npm, then run the same command again`);
     }
-    if (status !== 0) throw new SetupError("npm ci failed (its own words are above); check the connection to your npm registry, then run the same command again");
+    if (status !== 0) throw new SetupError("npm install failed (its own words are above); check the connection to your npm registry, then run the same command again");
     return true;
   });
 }
