@@ -1,0 +1,10 @@
+/** Frames in and out: video files to RGB clips and back, through ffmpeg; pictures, contact sheets, demo footage. */
+export { frameAt, fromTensor, makeClip, sliceClip, toTensor, type Clip, type Picture } from "./clip.ts";
+export { locateTool, type Tool } from "./ffmpeg.ts";
+export { type Fit, type Size, type SizeOptions } from "./filters.ts";
+export { encodePng, readImage, writePng } from "./image.ts";
+export { probeVideo, type ProbeOptions, type VideoInfo } from "./probe.ts";
+export { readClip, readFrames, type Frame, type ReadClipOptions, type ReadOptions, type ReadWarning } from "./reader.ts";
+export { contactSheet, sideBySide, type SheetOptions, type SheetRow } from "./sheet.ts";
+export { makeDemoClip, renderDemoClip, type DemoClipOptions } from "./synthetic.ts";
+export { openVideoWriter, writeClip, type VideoEncoder, type VideoWriter, type VideoWriterOptions, type WriteOptions } from "./writer.ts";
