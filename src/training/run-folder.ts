@@ -1,0 +1,107 @@
+/**
+ * A training run on disk. Everything is written under another name first and renamed, so that a killed process leaves
+ * either the old state or the new one:
+ *
+ *     config.json            the model's configuration (diffusers layout)
+ *     run.json               the resolved settings of the run
+ *     metrics.jsonl          one line a logged step; the truth about the curve
+ *     events.out.tfevents.*  the same for TensorBoard
+ *     samples/               sheets made on the way
+ *     checkpoints/step-N/    state.safetensors (weights, moments, averages), trainer.json
+ *     checkpoints/latest     the name of the newest whole checkpoint
+ */
+import { mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fromSystemError, OrreryError } from "../errors.ts";
+import { openCheckpoint, writeSafetensors } from "../weights/index.ts";
+
+/** Writes a small file whole or not at all. */
+export async function writeFileAtomic(path: string, content: string): Promise<void> {
+  const temporary = `${path}.tmp-${process.pid}`;
+  try {
+    const handle = await open(temporary, "w");
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw fromSystemError(error, path);
+  }
+}
+
+export interface SavedTensor {
+  name: string;
+  shape: readonly number[];
+  data: Float32Array;
+}
+
+export interface TrainerState {
+  /** Steps finished. */
+  step: number;
+  seed: number;
+}
+
+const stepName = (step: number): string => `step-${String(step).padStart(8, "0")}`;
+
+/** Writes a checkpoint and makes it the latest; older ones beyond `keep` are removed. */
+export async function saveCheckpoint(out: string, state: TrainerState, tensors: readonly SavedTensor[], keep: number): Promise<void> {
+  const folder = join(out, "checkpoints");
+  const name = stepName(state.step);
+  const temporary = join(folder, `.${name}.tmp-${process.pid}`);
+  try {
+    await rm(temporary, { recursive: true, force: true });
+    await mkdir(temporary, { recursive: true });
+    await writeSafetensors(join(temporary, "state.safetensors"), tensors.map((t) => ({ name: t.name, dtype: "F32" as const, shape: [...t.shape], data: t.data })));
+    await writeFileAtomic(join(temporary, "trainer.json"), JSON.stringify(state));
+    await rm(join(folder, name), { recursive: true, force: true });
+    await rename(temporary, join(folder, name));
+    await writeFileAtomic(join(folder, "latest"), name);
+    const all = (await readdir(folder)).filter((n) => n.startsWith("step-")).sort();
+    for (const old of all.slice(0, -keep)) await rm(join(folder, old), { recursive: true, force: true });
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw fromSystemError(error, join(folder, name));
+  }
+}
+
+/** The newest whole checkpoint, or undefined when the run has none. Throws `bad_checkpoint` when it is damaged. */
+export async function loadCheckpoint(out: string): Promise<{ state: TrainerState; read(name: string): Promise<Float32Array>; names: string[]; close(): Promise<void> } | undefined> {
+  const folder = join(out, "checkpoints");
+  const name = await readFile(join(folder, "latest"), "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw fromSystemError(error, join(folder, "latest"));
+  });
+  if (name === undefined) return undefined;
+  if (!/^step-\d{8,}$/.test(name)) throw new OrreryError("bad_checkpoint", `${join(folder, "latest")} holds ${JSON.stringify(name.slice(0, 40))}, not the name of a checkpoint; remove it to start over`);
+  const state = JSON.parse(
+    await readFile(join(folder, name, "trainer.json"), "utf8").catch((error: unknown) => {
+      throw fromSystemError(error, join(folder, name, "trainer.json"));
+    }),
+  ) as TrainerState;
+  const checkpoint = await openCheckpoint(join(folder, name, "state.safetensors"));
+  return { state, names: checkpoint.names(), read: (n) => checkpoint.readF32(n), close: () => checkpoint.close() };
+}
+
+/**
+ * Remembers the settings of a run, or checks that they are still the same: a run continued with other settings would not be
+ * the run it claims to be. `free` names keys that may change (the number of steps, how often to save).
+ */
+export async function claimRun(out: string, settings: Readonly<Record<string, unknown>>, free: readonly string[]): Promise<void> {
+  const path = join(out, "run.json");
+  await mkdir(out, { recursive: true }).catch((error: unknown) => {
+    throw fromSystemError(error, out);
+  });
+  const known = await readFile(path, "utf8").catch(() => undefined);
+  if (known !== undefined) {
+    const before = JSON.parse(known) as Record<string, unknown>;
+    const plain = JSON.parse(JSON.stringify(settings)) as Record<string, unknown>;
+    const changed = Object.keys({ ...before, ...plain }).filter((k) => !free.includes(k) && JSON.stringify(before[k]) !== JSON.stringify(plain[k]));
+    if (changed.length)
+      throw new OrreryError("bad_config", `${out} holds a run with other settings: ${changed.map((k) => `${k} was ${JSON.stringify(before[k])}, now ${JSON.stringify(plain[k])}`).join("; ")}. Use the old settings to continue it, or another --out`);
+  }
+  await writeFileAtomic(path, `${JSON.stringify(settings, null, 2)}\n`);
+}

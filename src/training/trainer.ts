@@ -1,0 +1,171 @@
+/**
+ * The training loop. A `Task` says what is learned: a graph of loss and figures, and the feeds of a step. The loop does the
+ * rest: one compiled step with the optimiser inside, schedule, checkpoints, resume, figures, sheets, Ctrl-C.
+ *
+ * On the CPU a run that was stopped and continued ends with the same bits as one that was not: batches and noise are drawn
+ * from (seed, step), and the whole optimiser state is in the checkpoint.
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { OrreryError } from "../errors.ts";
+import { silent, type Progress } from "../progress.ts";
+import { compile, grad, type Program, type Tensor } from "../tensor/index.ts";
+import { hostTensor, type Executable, type HostTensor, type Runtime } from "../tensor/runtime/node.ts";
+import type { Parameters } from "../nn/index.ts";
+import { initialValue } from "./initialize.ts";
+import { openMetrics } from "./metrics.ts";
+import { adamw, countParameters, stepScalars, statePrefix, type AdamWOptions, type StateUpdate } from "./optimizer.ts";
+import { claimRun, loadCheckpoint, saveCheckpoint, type SavedTensor } from "./run-folder.ts";
+import { learningRate, type Schedule } from "./schedule.ts";
+
+export interface Task {
+  /** A few words for the progress bar: "training the tokenizer". */
+  title: string;
+  parameters: Parameters;
+  loss: Tensor;
+  /** Scalars to log besides the loss, by name without a prefix. */
+  figures?: Readonly<Record<string, Tensor>>;
+  /** Starting values other than the parameters' own initialisation: a model to fine-tune. */
+  start?: ReadonlyMap<string, Float32Array>;
+  /** Feeds of a micro-batch, by global micro-batch number. */
+  feeds(microBatch: number): Promise<Readonly<Record<string, HostTensor>>>;
+  /** Called every `sampleEvery` steps and at the end with the weights to show (averaged when there are averages). */
+  sample?(step: number, weights: ReadonlyMap<string, Float32Array>): Promise<void>;
+}
+
+export interface TrainOptions {
+  out: string;
+  seed: number;
+  schedule: Schedule;
+  optimizer: AdamWOptions;
+  saveEvery: number;
+  keepCheckpoints: number;
+  logEvery: number;
+  sampleEvery: number;
+  /** Everything that makes the run what it is, written to `run.json` and compared on resume. */
+  settings: Readonly<Record<string, unknown>>;
+  /** Keys of `settings` that may change when a run continues. */
+  freeSettings?: readonly string[];
+  progress?: Progress;
+  signal?: AbortSignal | undefined;
+}
+
+export interface TrainResult {
+  /** Final weights by parameter name; the averages when there are any. */
+  weights: Map<string, Float32Array>;
+  step: number;
+  parameters: number;
+  loss: number;
+}
+
+/** One compiled training step and its state slots. */
+export interface TrainingStep {
+  program: Program;
+  state: StateUpdate[];
+}
+
+/** Builds loss, gradients and update as one program. Outputs: `loss`, `grad_norm`, the figures, and the next state. */
+export function buildStep({ parameters, loss, figures = {} }: Pick<Task, "parameters" | "loss" | "figures">, optimizer: AdamWOptions): TrainingStep {
+  const all = [...parameters.all.values()];
+  const gradients = grad(loss, all.map((p) => p.tensor));
+  const { state, gradNorm } = adamw(all, gradients, optimizer);
+  const outputs: Record<string, Tensor> = { loss, grad_norm: gradNorm, ...figures };
+  for (const s of state) outputs[nextName(s.name)] = s.next;
+  return { program: compile({ outputs }), state };
+}
+
+const nextName = (name: string): string => `next/${name}`;
+const scalar = (value: number): HostTensor => hostTensor("float32", [], Float32Array.of(value));
+
+/** Trains, or goes on training, until the schedule's last step. Throws `cancelled` after a clean checkpoint, `diverged`. */
+export async function train(task: Task, runtime: Runtime, options: TrainOptions): Promise<TrainResult> {
+  const { out, seed, schedule, optimizer, saveEvery, keepCheckpoints, logEvery, sampleEvery, progress = silent, signal } = options;
+  await claimRun(out, options.settings, ["steps", "saveEvery", "logEvery", "sampleEvery", "keepCheckpoints", ...(options.freeSettings ?? [])]);
+  progress({ stage: `${task.title}: compiling`, done: 0 });
+  const { program, state } = buildStep(task, optimizer);
+  const resumed = await restore(task, out, seed, state);
+  let step = resumed.step;
+  const executable = await runtime.load(program, { state: state.map((s) => ({ input: s.name, output: nextName(s.name), initial: resumed.values.get(s.name)! })) });
+  resumed.values.clear();
+  const parameters = countParameters(task.parameters.all.values());
+  try {
+    const log = await openMetrics(out, step);
+    const save = async (): Promise<void> => saveCheckpoint(out, { step, seed }, await snapshot(executable, state), keepCheckpoints);
+    let lastSaved = step;
+    let loss = Number.NaN;
+    let tick = performance.now();
+    for (; step < schedule.steps; ) {
+      if (signal?.aborted) {
+        if (step > lastSaved) await save();
+        throw new OrreryError("cancelled", `${task.title} was stopped after ${step} of ${schedule.steps} steps; a checkpoint is in ${out}, run the same command again to continue`);
+      }
+      const lr = learningRate(schedule, step);
+      const scalars = Object.entries(stepScalars(optimizer, lr, step)).map(([k, v]) => [k, scalar(v)] as const);
+      const sums: Record<string, number> = {};
+      for (let k = 0; k < optimizer.accumulate; k++) {
+        const apply: Record<string, HostTensor> = optimizer.accumulate > 1 ? { "opt.apply": scalar(k === optimizer.accumulate - 1 ? 1 : 0) } : {};
+        const results = await executable.run({ ...(await task.feeds(step * optimizer.accumulate + k)), ...Object.fromEntries(scalars), ...apply });
+        for (const [name, value] of Object.entries(results)) sums[name] = name === "grad_norm" ? Number(value.data[0]) : (sums[name] ?? 0) + Number(value.data[0]) / optimizer.accumulate;
+      }
+      loss = sums["loss"]!;
+      if (!Number.isFinite(loss) || !Number.isFinite(sums["grad_norm"]))
+        throw new OrreryError("diverged", `${task.title}: the loss is ${loss} at step ${step + 1}; the last good checkpoint in ${out} is of step ${lastSaved}. Try a smaller learning rate than ${schedule.lr}`);
+      step++;
+      const now = performance.now();
+      if (step % logEvery === 0 || step === schedule.steps)
+        await log.log(step, { ...Object.fromEntries(Object.entries(sums).map(([k, v]) => [`train/${k}`, v])), "train/lr": lr, "perf/step_ms": now - tick });
+      tick = now;
+      progress({ stage: task.title, done: step, total: schedule.steps, unit: "steps", note: `loss ${loss.toPrecision(4)}` });
+      if (step % saveEvery === 0 || step === schedule.steps) {
+        await save();
+        lastSaved = step;
+      }
+      if (task.sample && (step % sampleEvery === 0 || step === schedule.steps)) {
+        await mkdir(join(out, "samples"), { recursive: true });
+        await task.sample(step, await shownWeights(executable, state));
+        tick = performance.now();
+      }
+    }
+    return { weights: await shownWeights(executable, state), step, parameters, loss };
+  } finally {
+    await executable.release();
+  }
+}
+
+/** Where to go on from: the latest checkpoint, else the start values. */
+async function restore(task: Task, out: string, seed: number, state: readonly StateUpdate[]): Promise<{ step: number; values: Map<string, Float32Array> }> {
+  const saved = await loadCheckpoint(out);
+  const values = new Map<string, Float32Array>();
+  if (saved) {
+    try {
+      for (const { name, parameter } of state) {
+        if (!saved.names.includes(name)) throw new OrreryError("bad_checkpoint", `the checkpoint in ${out} has no ${name}; it belongs to another model`);
+        const data = await saved.read(name);
+        const expected = parameter.shape.reduce((a, b) => a * b, 1);
+        if (data.length !== expected) throw new OrreryError("bad_checkpoint", `${name} in the checkpoint in ${out} has ${data.length} values, the model ${expected}`);
+        values.set(name, data);
+      }
+    } finally {
+      await saved.close();
+    }
+    return { step: saved.state.step, values };
+  }
+  for (const { name, start, parameter } of state) {
+    const value = start === "zeros" ? new Float32Array(parameter.shape.reduce((a, b) => a * b, 1)) : (task.start?.get(parameter.name) ?? initialValue(parameter, seed));
+    values.set(name, value);
+  }
+  return { step: 0, values };
+}
+
+async function snapshot(executable: Executable, state: readonly StateUpdate[]): Promise<SavedTensor[]> {
+  const values = await executable.readState();
+  return state.map(({ name, parameter }) => ({ name, shape: parameter.shape, data: values[name]!.data as Float32Array }));
+}
+
+/** The weights a user should see: averages where they exist. */
+async function shownWeights(executable: Executable, state: readonly StateUpdate[]): Promise<Map<string, Float32Array>> {
+  const averaged = state.filter((s) => s.name.startsWith(statePrefix.ema));
+  const chosen = averaged.length ? averaged : state.filter((s) => s.name === s.parameter.name);
+  const values = await executable.readState(chosen.map((s) => s.name));
+  return new Map(chosen.map((s) => [s.parameter.name, Float32Array.from(values[s.name]!.data as Float32Array)]));
+}
