@@ -7,6 +7,7 @@
  * that begins with `-` or looks like a URL stays a name), and is killed when it makes no progress.
  */
 import { spawn, type ChildProcess } from "node:child_process";
+import { setMaxListeners } from "node:events";
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { delimiter, join } from "node:path";
@@ -184,6 +185,8 @@ function childEnvironment(): NodeJS.ProcessEnv {
 /** Starts a tool with its pipes open; the caller reads, writes and ends it. */
 export async function startTool(tool: Tool, args: string[], options: ToolOptions): Promise<ToolProcess> {
   throwIfCancelled(options.signal, options.what);
+  // One signal stops any number of children at once; Node would print a warning at the eleventh.
+  if (options.signal !== undefined) setMaxListeners(0, options.signal);
   const path = await locateTool(tool);
   const quiet = tool === "ffmpeg" ? ["-hide_banner", "-v", "error", "-nostdin"] : ["-hide_banner", "-v", "error"];
   return new ToolProcess(path, [...quiet, ...args], options);

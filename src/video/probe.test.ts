@@ -47,6 +47,8 @@ describe("probeVideo", () => {
     ffmpeg("-i", scratch.path("plain.mp4"), "-c", "copy", "-an", "-f", "matroska", "-live", "1", scratch.path("live.mkv"));
     const info = await probeVideo(scratch.path("live.mkv"));
     expect(info.durationS).toBeCloseTo(1, 1);
+    ffmpeg("-i", scratch.path("plain.mp4"), "-c", "copy", "-an", scratch.path("raw.h264"));
+    expect(await probeVideo(scratch.path("raw.h264"))).toMatchObject({ durationS: 1, frameCount: 25 });
     expect((await probeVideo(scratch.path("plain.mp4"), { countFrames: true })).frameCount).toBe(25);
   });
 
@@ -59,7 +61,7 @@ describe("probeVideo", () => {
     ["cut.mp4", "bad_video", /truncated/, (path) => writeFileSync(path, readFileSync(scratch.path("plain.mp4")).subarray(0, 6000))],
     ["list.mp4", "bad_video", /playlist/, (path) => writeFileSync(path, "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/passwd\n")],
     ["concat.mp4", "bad_video", /playlist/, (path) => writeFileSync(path, "ffconcat version 1.0\nfile plain.mp4\n")],
-    ["sound.mp4", "bad_video", /audio streams/, (path) => ffmpeg(...source("sine=d=1"), path)],
+    ["sound.mp4", "bad_video", /only: audio/, (path) => ffmpeg(...source("sine=d=1"), path)],
   ])("refuses %s as %s", async (name, code, says, make) => {
     make(scratch.path(name));
     await expect(probeVideo(scratch.path(name))).rejects.toMatchObject({ code, message: expect.stringMatching(says) });

@@ -105,8 +105,8 @@ export async function probeVideo(path: string, options: ProbeOptions = {}): Prom
   const container = probed.format?.format_name ?? "unknown";
   const stream = probed.streams.find((one) => one.codec_type === "video" && one.disposition?.attached_pic !== 1);
   if (stream === undefined) {
-    const kinds = [...new Set(probed.streams.map((one) => one.codec_type ?? "unknown"))].join(", ") || "no";
-    throw new OrreryError("bad_video", `${path} has ${kinds} streams (${container}) but no video stream; give a file with pictures in it`);
+    const kinds = probed.streams.map((one) => (one.disposition?.attached_pic === 1 ? "cover picture" : (one.codec_type ?? "unknown")));
+    throw new OrreryError("bad_video", `${path} (${container}) has no video stream, only: ${[...new Set(kinds)].join(", ") || "nothing"}; give a file with moving pictures in it`);
   }
   const codedWidth = stream.width ?? 0;
   const codedHeight = stream.height ?? 0;
@@ -116,15 +116,15 @@ export async function probeVideo(path: string, options: ProbeOptions = {}): Prom
   const times = probed.packets.flatMap((one) => (one.stream_index === stream.index && one.pts_time !== undefined ? [Number(one.pts_time)] : []));
   let frameCount = count(stream.nb_frames);
   let durationS = firstPositive(stream.duration, probed.format?.duration);
-  // Files written by a browser's MediaRecorder and raw streams say nothing about their length.
-  if (options.countFrames === true || durationS === undefined) {
-    const walked = await walkPackets(path, stream.index, options);
-    frameCount = walked.count;
-    durationS ??= walked.durationS;
-  }
   const averageRate = rate(stream.avg_frame_rate);
   const nominalFps = rate(stream.r_frame_rate) ?? averageRate ?? 25;
   const fps = averageRate ?? nominalFps;
+  // Files written by a browser's MediaRecorder say nothing about their length, and raw streams not even when a frame shows.
+  if (options.countFrames === true || durationS === undefined) {
+    const walked = await walkPackets(path, stream.index, options);
+    frameCount = walked.count;
+    durationS ??= walked.durationS || walked.count / fps;
+  }
   const rotation = rotationOf(stream);
   const sampleAspectRatio = ratio(stream.sample_aspect_ratio, ":") ?? 1;
   const shownWidth = Math.max(1, Math.round(codedWidth * sampleAspectRatio));

@@ -55,6 +55,11 @@ describe("readFrames", () => {
     expect(part).toHaveLength(10);
     expect(part[0]!.timeS).toBeCloseTo(0.6, 6);
     expect(part[0]!.pixels).toEqual(all[15]!.pixels);
+    // A transport stream has no index, and this one a single key frame and a clock that starts at 100 s.
+    ffmpeg(...source("testsrc2=s=64x48:r=25:d=2"), "-c:v", "libx264", "-g", "500", "-output_ts_offset", "100", scratch.path("plain.ts"));
+    const late = await collect(scratch.path("plain.ts"), { startS: 1.2, durationS: 0.4 });
+    expect(late).toHaveLength(10);
+    expect(late[0]!.timeS).toBeCloseTo(1.2, 2);
     expect(await collect(scratch.path("plain.mp4"), { maxFrames: 3 })).toHaveLength(3);
     await expect(collect(scratch.path("plain.mp4"), { startS: 2.5 })).rejects.toMatchObject({ code: "bad_argument", message: expect.stringMatching(/2\.5.*2\.000 s/) });
     await expect(collect(scratch.path("plain.mp4"), { maxFrames: 0 })).rejects.toMatchObject({ code: "bad_argument" });

@@ -52,7 +52,8 @@ export async function* readFrames(path: string, options: ReadOptions = {}): Asyn
   const info = options.info ?? (await probeVideo(path, { signal: options.signal }));
   checkRange(info, options);
   const { width, height } = outputSize(info, options);
-  const { startS = 0, timeoutS = 60 } = options;
+  const { timeoutS = 60 } = options;
+  const firstTimeS = hasIndex(info) ? (options.startS ?? 0) : 0;
   const what = `reading ${path}`;
   const child = await startTool("ffmpeg", readArguments(info, options), { what, signal: options.signal });
   let index = 0;
@@ -62,9 +63,11 @@ export async function* readFrames(path: string, options: ReadOptions = {}): Asyn
     for (;;) {
       const next = await child.within(pictures.next(), timeoutS);
       if (next.done) break;
-      const time = await child.within(times.next(), timeoutS);
+      const told = await child.within(times.next(), timeoutS);
+      // Raw streams have no times at all; their frames are evenly spaced by definition.
+      const time = told.done || Number.isNaN(told.value) ? index / (options.fps ?? info.fps) : told.value;
       throwIfCancelled(options.signal, what);
-      yield { pixels: next.value, width, height, index, timeS: startS + (time.done ? index / info.fps : time.value) };
+      yield { pixels: next.value, width, height, index, timeS: firstTimeS + time };
       index += 1;
     }
     const exit = await child.within(child.exit, timeoutS);
@@ -139,9 +142,17 @@ function expectedFrames(info: VideoInfo, options: ReadOptions): number {
   return Math.max(1, Math.min(maxFrames, whole ?? Math.ceil(span * (fps ?? info.fps))));
 }
 
+/**
+ * Whether the container can be entered at a given time. In a transport or raw stream ffmpeg jumps to a guessed byte, often
+ * behind the key frame that is needed; there the beginning is decoded and dropped.
+ */
+const hasIndex = (info: VideoInfo) => !/^(mpegts|mpeg|mpegvideo|m4v|h264|hevc|obu|ivf|mjpeg|dv|wtv|gif|yuv4mpegpipe)$/.test(info.container);
+
 function readArguments(info: VideoInfo, options: ReadOptions): string[] {
   const { startS = 0, durationS, maxFrames, fps } = options;
+  const seek = hasIndex(info);
   const filters = [
+    ...(seek || (startS === 0 && durationS === undefined) ? [] : [`trim=start=${startS}${durationS === undefined ? "" : `:duration=${durationS}`}`]),
     ...(fps === undefined ? [] : [`fps=${fps}`]),
     ...pictureFilters(info, info, options),
     // `print` speaks only of frames that carry metadata, hence the `add`; `direct` sends each line at once.
@@ -150,8 +161,8 @@ function readArguments(info: VideoInfo, options: ReadOptions): string[] {
   ];
   return [
     "-threads", "2",
-    ...(startS > 0 ? ["-ss", String(startS)] : []),
-    ...(durationS === undefined ? [] : ["-t", String(durationS)]),
+    ...(seek && startS > 0 ? ["-ss", String(startS)] : []),
+    ...(seek && durationS !== undefined ? ["-t", String(durationS)] : []),
     ...videoInput(info.path),
     "-map", `0:${info.streamIndex}`, "-an", "-sn", "-dn",
     // Without this ffmpeg repeats and drops frames of a variable rate to make it even.
