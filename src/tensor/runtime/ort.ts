@@ -16,11 +16,13 @@ export interface OrtRuntimeOptions {
   threads: number;
   /** ONNX Runtime's name of the execution provider. */
   provider: string;
+  /** Results of state go straight into our buffers. Only onnxruntime-node fills tensors that it is given. */
+  preallocate: boolean;
 }
 
 type Values = Record<string, OrtTensor>;
 
-export function ortRuntime(ort: OrtModule, { device, threads, provider }: OrtRuntimeOptions): Runtime {
+export function ortRuntime(ort: OrtModule, { device, threads, provider, preallocate }: OrtRuntimeOptions): Runtime {
   const wrap = ({ dtype, shape, data }: HostTensor): OrtTensor => new ort.Tensor(dtype, data as never, shape);
   const onDevice = device === "webgpu";
 
@@ -54,7 +56,7 @@ export function ortRuntime(ort: OrtModule, { device, threads, provider }: OrtRun
         }),
       );
     let current = buffers(true);
-    let spare = onDevice ? {} : buffers(false);
+    let spare = preallocate ? buffers(false) : {};
 
     return {
       program,
@@ -64,12 +66,12 @@ export function ortRuntime(ort: OrtModule, { device, threads, provider }: OrtRun
         for (const { name } of program.inputs) if (!stateNames.has(name)) inputs[name] = wrap(feeds[name]!);
         const fetches: Record<string, OrtTensor | null> = {};
         for (const { name } of program.outputs) fetches[name] = null;
-        if (!onDevice) for (const { input, output } of slots) fetches[output] = spare[input]!;
+        if (preallocate) for (const { input, output } of slots) fetches[output] = spare[input]!;
         const results = (await session.run(inputs, fetches as never)) as Values;
         const previous = current;
-        current = Object.fromEntries(slots.map(({ input, output }) => [input, onDevice ? results[output]! : spare[input]!]));
-        if (onDevice) for (const t of Object.values(previous)) t.dispose();
-        else spare = previous;
+        current = Object.fromEntries(slots.map(({ input, output }) => [input, preallocate ? spare[input]! : results[output]!]));
+        if (preallocate) spare = previous;
+        else for (const t of Object.values(previous)) t.dispose();
         const out: Record<string, HostTensor> = {};
         for (const { name, shape, dtype } of program.outputs) if (!stateOutputs.has(name)) out[name] = { dtype, shape, data: results[name]!.data as TypedArray };
         return out;

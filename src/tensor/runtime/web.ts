@@ -9,4 +9,4 @@ export { hostTensor, type Executable, type HostTensor, type Runtime } from "./ru
  * target `wasm` or `webgpu` to match.
  */
 export const webRuntime = (ort: OrtModule, { device = "cpu", threads = 1 }: { device?: "cpu" | "webgpu"; threads?: number } = {}): Runtime =>
-  ortRuntime(ort, { device, threads, provider: device === "cpu" ? "wasm" : "webgpu" });
+  ortRuntime(ort, { device, threads, provider: device === "cpu" ? "wasm" : "webgpu", preallocate: false });
