@@ -75,7 +75,7 @@ describe("probeVideo", () => {
     const before = process.cwd();
     process.chdir(scratch.folder);
     try {
-      expect((await probeVideo("-i.mp4")).frameCount).toBe(25);
+      for (const name of ["-i.mp4", "http:x.mp4"]) expect((await probeVideo(name)).frameCount).toBe(25);
     } finally {
       process.chdir(before);
     }
