@@ -1,5 +1,5 @@
 /** The layers that every network here is made of. Names of parameters are PyTorch's: `weight`, `bias`. */
-import { add, conv, div, embedding as lookup, matmul, mul, reshape, rmsNormalize, size, sqrt, standardize, sub, type ConvOptions, type Tensor } from "../tensor/index.ts";
+import { add, conv, div, embedding as lookup, matmul, mul, reshape, rmsNorm as normalizeRms, size, sqrt, standardize, sub, type ConvOptions, type Tensor } from "../tensor/index.ts";
 import type { Init, Scope } from "./scope.ts";
 
 /** PyTorch's default for linear and convolution layers: uniform within 1 / sqrt(fan in). */
@@ -38,7 +38,7 @@ export function layerNorm(p: Scope, x: Tensor, { eps = 1e-5 }: { eps?: number } 
 
 /** RMSNorm over the last axis, with a scale. */
 export const rmsNorm = (p: Scope, x: Tensor, { eps = 1e-6 }: { eps?: number } = {}): Tensor =>
-  mul(rmsNormalize(x, eps), p.param("weight", [x.shape.at(-1)!], { kind: "ones" }));
+  normalizeRms(x, p.param("weight", [x.shape.at(-1)!], { kind: "ones" }), eps);
 
 /** GroupNorm of x [B, C, ...]: every group of channels is standardised over its channels and positions. */
 export function groupNorm(p: Scope, x: Tensor, groups: number, { eps = 1e-6 }: { eps?: number } = {}): Tensor {

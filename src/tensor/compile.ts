@@ -17,6 +17,8 @@ export interface Program {
   readonly outputs: readonly ValueSpec[];
   /** An ONNX `ModelProto`. */
   readonly model: Uint8Array;
+  /** Outputs that may be written over the input they succeed, because that one has been read for the last time by then. */
+  readonly inPlace: Readonly<Record<string, string>>;
 }
 
 export interface CompileOptions {
@@ -25,12 +27,14 @@ export interface CompileOptions {
   target?: Target;
   /** Graph inputs that become part of the model, by name. */
   weights?: Readonly<Record<string, Weight>> | ReadonlyMap<string, Weight>;
+  /** Outputs that are the next value of an input, as output name to input name; see `Program.inPlace`. */
+  succeeds?: Readonly<Record<string, string>>;
   /** Off only to compare. */
   rewrite?: boolean;
 }
 
 /** Lowers everything that the outputs need. Inputs that no output needs are not part of the program. */
-export function compile({ outputs, target = "cpu", weights = {}, rewrite = true }: CompileOptions): Program {
+export function compile({ outputs, target = "cpu", weights = {}, succeeds = {}, rewrite = true }: CompileOptions): Program {
   const names = Object.keys(outputs);
   const wanted = names.map((n) => outputs[n]!);
   const roots = rewrite ? rewriteGraph(wanted, target) : wanted;
@@ -53,5 +57,32 @@ export function compile({ outputs, target = "cpu", weights = {}, rewrite = true 
     inputs: [...inputs.values()].filter((i) => !table.has(i.name)),
     outputs: roots.map((root, i) => ({ name: names[i]!, shape: root.shape, dtype: root.dtype })),
     model: writer.finish(),
+    inPlace: overwritable(names, roots, succeeds),
   };
+}
+
+const elementwise = new Set(["add", "sub", "mul", "where"]);
+/** Ops whose result may share its input's memory. */
+const views = new Set(["reshape", "stopGradient"]);
+
+/**
+ * An input can be overwritten by its successor when everything that reads it is needed to compute the successor, so has run
+ * before, or is the successor itself, element by element. Reading through a view counts as reading.
+ */
+function overwritable(names: readonly string[], roots: readonly Tensor[], succeeds: Readonly<Record<string, string>>): Record<string, string> {
+  const nodes = reachable(roots);
+  const readers = new Map<Tensor, Tensor[]>();
+  for (const node of nodes) for (const i of node.inputs) readers.set(i, [...(readers.get(i) ?? []), node]);
+  const inputs = new Map(nodes.filter((n) => n.op.name === "input").map((n) => [n.attrs["name"] as string, n]));
+  const readersThroughViews = (t: Tensor): Tensor[] => (readers.get(t) ?? []).flatMap((r) => (views.has(r.op.name) ? [r, ...readersThroughViews(r)] : [r]));
+  const result: Record<string, string> = {};
+  names.forEach((name, k) => {
+    const source = inputs.get(succeeds[name] ?? "");
+    const next = roots[k]!;
+    if (!source || next === source || roots.includes(source) || readersThroughViews(source).some((r) => roots.includes(r) && r !== next)) return;
+    const before = new Set(reachable([next], (n) => n.id < source.id));
+    const safe = readersThroughViews(source).every((r) => (r === next ? elementwise.has(r.op.name) && r.inputs.every((i) => i === source || !views.has(i.op.name)) : before.has(r)));
+    if (safe) result[name] = succeeds[name]!;
+  });
+  return result;
 }

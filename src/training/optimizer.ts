@@ -56,15 +56,18 @@ export function adamw(parameters: readonly Parameter[], gradients: readonly Tens
   const gradNorm = accumulate > 1 ? mul(total, 1 / accumulate) : total;
   const clip = clipNorm === Infinity ? constant(1) : minimum(div(clipNorm, add(gradNorm, 1e-6)), 1);
   const scale = accumulate > 1 ? mul(clip, 1 / accumulate) : clip;
+  // The clipping factor goes into the two coefficients, so that no clipped copy of a gradient is made.
+  const firstScale = mul(scale, 1 - b1);
+  const secondScale = mul(mul(scale, scale), 1 - b2);
   const keep = (next: Tensor, current: Tensor): Tensor => (apply ? where(apply, next, current) : next);
 
   parameters.forEach((parameter, i) => {
     const p = parameter.tensor;
-    const g = mul(sums[i]!, scale);
+    const g = sums[i]!;
     const m = buffer(statePrefix.first, parameter);
     const v = buffer(statePrefix.second, parameter);
-    const nextM = add(mul(m, b1), mul(g, 1 - b1));
-    const nextV = add(mul(v, b2), mul(mul(g, g), 1 - b2));
+    const nextM = add(mul(m, b1), mul(g, firstScale));
+    const nextV = add(mul(v, b2), mul(mul(g, g), secondScale));
     // Matrices decay; biases, norms and other vectors do not.
     const kept = parameter.shape.length > 1 ? mul(p, decay) : p;
     const nextP = sub(kept, div(mul(nextM, rate), add(sqrt(nextV), eps)));

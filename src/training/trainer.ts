@@ -71,7 +71,7 @@ export function buildStep({ parameters, loss, figures = {} }: Pick<Task, "parame
   const { state, gradNorm } = adamw(all, gradients, optimizer);
   const outputs: Record<string, Tensor> = { loss, grad_norm: gradNorm, ...figures };
   for (const s of state) outputs[nextName(s.name)] = s.next;
-  return { program: compile({ outputs }), state };
+  return { program: compile({ outputs, succeeds: Object.fromEntries(state.map((s) => [nextName(s.name), s.name])) }), state };
 }
 
 const nextName = (name: string): string => `next/${name}`;

@@ -1,9 +1,11 @@
 /** Softmax and the normalisations of transformers and convolution networks, each over the last axis and without parameters. */
 import { apply, defineOp, type Attrs, type Emitter, type NdArray, type Tensor } from "../graph.ts";
-import { axisOf } from "../shape.ts";
+import { axisOf, ShapeError, show } from "../shape.ts";
 import { stopGradient } from "./control.ts";
 import { add, exp, log, mul, sub } from "./elementwise.ts";
-import { swapAxes } from "./layout.ts";
+import { full } from "./gather.ts";
+import { reshape, swapAxes } from "./layout.ts";
+import { matmul } from "./matmul.ts";
 import { max, mean, sum } from "./reduce.ts";
 
 type None = Record<string, never>;
@@ -23,10 +25,8 @@ const softmaxOp = defineOp<None>({
   name: "softmax",
   infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
   lower: (emit, _node, [x]) => emit.node("Softmax", [x!], { axis: -1 }),
-  grad: (node, dy) => {
-    const weighted = mul(dy, node);
-    return [sub(weighted, mul(node, sum(weighted, -1, true)))];
-  },
+  // In this form the rewriting pass can shorten the row sums of attention (see `rewrite/simplify.ts`).
+  grad: (node, dy) => [mul(node, sub(dy, sum(mul(dy, node), -1, true)))],
   evaluate: ([x]) => ({
     shape: x!.shape,
     data: rows(x!, (row) => {
@@ -120,23 +120,37 @@ export const standardize = (x: Tensor, eps: number): Tensor => apply(standardize
 
 const squareMean = (row: Float64Array): number => row.reduce((a, b) => a + b * b, 0) / row.length;
 
+/** Where the fused node has left 1/rms for `inverseRms`. */
+const inverseRmsKey = (x: string, eps: number): string => `inverseRms ${x} ${eps}`;
+
 const rmsOp = defineOp<EpsAttrs>({
-  name: "rmsNormalize",
-  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
-  lower: (emit, node, [x], { eps }) => {
-    if (emit.target !== "cpu" && emit.target !== "cuda") return emit.node("Mul", [x!, inverseDeviation(emit, x!, eps, false)]);
-    const width = node.shape.at(-1)!;
-    return emit.node("SimplifiedLayerNormalization", [x!, emit.constant("float32", [width], new Float32Array(width).fill(1))], { axis: -1, epsilon: { float: eps } });
+  name: "rmsNorm",
+  infer: ([x, weight]) => {
+    if (weight!.shape.length !== 1 || weight!.shape[0] !== x!.shape.at(-1)) throw new ShapeError("rmsNorm", `weight ${show(weight!.shape)} for ${show(x!.shape)}`);
+    return { shape: x!.shape, dtype: x!.dtype };
+  },
+  lower: (emit, _node, [x, weight], { eps }) => {
+    if (emit.target !== "cpu") return emit.node("Mul", [emit.node("Mul", [x!, inverseDeviation(emit, x!, eps, false)]), weight!]);
+    const [y, inverse] = emit.nodes("SimplifiedLayerNormalization", [x!, weight!], 2, { axis: -1, epsilon: { float: eps } });
+    emit.shared(inverseRmsKey(x!, eps), () => [inverse!]);
+    return y!;
   },
   grad: (node, dy, { eps }) => {
-    const projected = sub(dy, mul(node, mean(mul(dy, node), -1, true)));
-    return [mul(projected, apply(inverseRmsOp, [node.inputs[0]!], { eps }))];
+    const [x, weight] = node.inputs as [Tensor, Tensor];
+    const width = x.shape.at(-1)!;
+    const inverse = apply(inverseRmsOp, [x], { eps });
+    // Both reductions of dy * x * weight are matrix-vector products: over the row for dx, down the column for the weight.
+    const product = mul(dy, x);
+    const along = reshape(matmul(reshape(product, [-1, width]), reshape(weight, [width, 1])), [...x.shape.slice(0, -1), 1]);
+    const dx = mul(inverse, sub(mul(dy, weight), mul(x, mul(mul(mul(inverse, inverse), along), 1 / width))));
+    const dWeight = matmul(reshape(inverse, [-1, 1]), reshape(product, [-1, width]), { transA: true });
+    return [dx, reshape(dWeight, [width])];
   },
-  evaluate: ([x], { eps }) => ({
+  evaluate: ([x, weight], { eps }) => ({
     shape: x!.shape,
     data: rows(x!, (row) => {
       const r = Math.sqrt(squareMean(row) + eps);
-      return row.map((v) => v / r);
+      return row.map((v, i) => (v / r) * weight!.data[i]!);
     }),
   }),
 });
@@ -144,10 +158,10 @@ const rmsOp = defineOp<EpsAttrs>({
 const inverseRmsOp = defineOp<EpsAttrs>({
   name: "inverseRms",
   infer: ([x]) => ({ shape: [...x!.shape.slice(0, -1), 1], dtype: x!.dtype }),
-  lower: (emit, _node, [x], { eps }) => inverseDeviation(emit, x!, eps, false),
-  grad: (node, dy, { eps }) => {
+  lower: (emit, _node, [x], { eps }) => emit.shared(inverseRmsKey(x!, eps), () => [inverseDeviation(emit, x!, eps, false)])[0]!,
+  grad: (node, dy) => {
     const x = node.inputs[0]!;
-    return [mul(rmsNormalize(x, eps), mul(dy, mul(mul(node, node), -1 / x.shape.at(-1)!)))];
+    return [mul(x, mul(dy, mul(mul(node, mul(node, node)), -1 / x.shape.at(-1)!)))];
   },
   evaluate: ([x], { eps }, node) => {
     const length = x!.shape.at(-1)!;
@@ -156,5 +170,5 @@ const inverseRmsOp = defineOp<EpsAttrs>({
   },
 });
 
-/** x / sqrt(mean(x^2) + eps) over the last axis: RMSNorm without its scale. */
-export const rmsNormalize = (x: Tensor, eps: number): Tensor => apply(rmsOp, [x], { eps });
+/** x / sqrt(mean(x^2) + eps) * weight over the last axis: RMSNorm; without a weight, its normalisation alone. */
+export const rmsNorm = (x: Tensor, weight: Tensor | undefined, eps: number): Tensor => apply(rmsOp, [x, weight ?? full([x.shape.at(-1)!], 1)], { eps });

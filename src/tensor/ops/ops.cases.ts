@@ -211,7 +211,15 @@ export const cases: Readonly<Record<string, Maker>> = {
   }),
   standardize: lastAxis((x) => t.standardize(x, 1e-2)),
   inverseStd: lastAxis((x) => apply(opTable.get("inverseStd")!, [x], { eps: 1e-2 })),
-  rmsNormalize: lastAxis((x) => t.rmsNormalize(x, 1e-2)),
+  rmsNorm: fc.tuple(shapeOf(0, 2), fc.integer({ min: 2, max: 5 })).map(([lead, width]) => {
+    const [x, weight] = [variable([...lead, width]), variable([width])];
+    return { output: t.rmsNorm(x.tensor, weight.tensor, 1e-2), inputs: [x, weight] };
+  }),
+  normalCdf: unary((x) => apply(opTable.get("normalCdf")!, [x], {})),
+  rotary: fc.tuple(dim, dim, dim, fc.integer({ min: 1, max: 3 })).map(([batch, heads, tokens, half]) => {
+    const [x, cos, sin] = [variable([batch, heads, tokens, 2 * half]), variable([tokens, half]), variable([tokens, half])];
+    return { output: t.rotary(x.tensor, cos.tensor, sin.tensor), inputs: [x, cos, sin] };
+  }),
   inverseRms: lastAxis((x) => apply(opTable.get("inverseRms")!, [x], { eps: 1e-2 })),
   stopGradient: unary(t.stopGradient),
   barrier: binary((a, b) => barrier(a, b)),

@@ -4,7 +4,9 @@
  */
 import { constant, constantValue, rebuild, type Tensor } from "../graph.ts";
 import { reshape, transpose } from "../ops/layout.ts";
+import { mul } from "../ops/elementwise.ts";
 import { matmul } from "../ops/matmul.ts";
+import { sum } from "../ops/reduce.ts";
 import { broadcast, sameShape } from "../shape.ts";
 import { mapGraph } from "./map.ts";
 
@@ -83,10 +85,31 @@ const transposeIntoMatmul: Rule = (node) => {
   });
 };
 
+/**
+ * The row sums in softmax's gradient within attention, sum_k (dO Vᵀ)_k P_k, are sum_d dO_d (P V)_d: over the head's width
+ * instead of the keys (Dao et al., FlashAttention, 2022, eq. 4).
+ */
+const shortenRowSums: Rule = (node) => {
+  const attrs = node.attrs as { axes?: number[]; keepDims?: boolean };
+  const product = node.inputs[0];
+  if (node.op.name !== "sum" || product?.op.name !== "mul") return undefined;
+  const rank = product.shape.length;
+  if (attrs.axes!.length !== 1 || attrs.axes![0] !== rank - 1) return undefined;
+  for (const [scores, p] of [product.inputs, [...product.inputs].reverse()] as [Tensor, Tensor][]) {
+    const m = scores.attrs as { transA?: boolean; transB?: boolean; alpha?: number };
+    if (scores.op.name !== "matmul" || m.transA || !m.transB || m.alpha !== 1 || p.op.name !== "softmax") continue;
+    const [dO, v] = scores.inputs as [Tensor, Tensor];
+    // Only worth it where the head is narrower than the row, and the product with the values exists anyway.
+    if (dO.shape.at(-1)! >= p.shape.at(-1)! || !sameShape(scores.shape, p.shape)) continue;
+    return sum(mul(dO, matmul(p, v)), -1, attrs.keepDims);
+  }
+  return undefined;
+};
+
 const scalar = (value: number, like: Tensor): Tensor => constant(value, [], like.dtype);
 
 /** In the order in which they are tried; tests run each alone. */
-export const rules: Readonly<Record<string, Rule>> = { dropBroadcast, neutral, mergeScales, mergeTransposes, mergeReshapes, transposeIntoMatmul };
+export const rules: Readonly<Record<string, Rule>> = { dropBroadcast, neutral, mergeScales, mergeTransposes, mergeReshapes, transposeIntoMatmul, shortenRowSums };
 
 export function simplify(outputs: readonly Tensor[], use: readonly Rule[] = Object.values(rules)): Tensor[] {
   return mapGraph(outputs, (node) => {

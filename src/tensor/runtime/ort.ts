@@ -3,7 +3,7 @@ import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from "o
 import { allocate, type DType, type TypedArray } from "../dtype.ts";
 import { size } from "../shape.ts";
 import type { Program } from "../compile.ts";
-import { checkFeeds, type Device, type Executable, type HostTensor, type LoadOptions, type Runtime } from "./runtime.ts";
+import { checkFeeds, type Device, type Executable, type HostTensor, type LoadOptions, type Runtime, type StateSlot } from "./runtime.ts";
 
 /** The part of onnxruntime-node and onnxruntime-web that is used. */
 export interface OrtModule {
@@ -42,21 +42,26 @@ export function ortRuntime(ort: OrtModule, { device, threads, provider, prealloc
       interOpNumThreads: 1,
       executionMode: "sequential",
       graphOptimizationLevel: "all",
+      // One block planned for the whole run is larger than what an arena reuses piece by piece: 1.6 GB against 1.15 GB for a
+      // training step of a 22 M-parameter transformer, at the same speed.
+      enableMemPattern: false,
       logSeverityLevel: 3,
       ...(onDevice && slots.length ? { preferredOutputLocation: Object.fromEntries(program.outputs.map((o) => [o.name, stateOutputs.has(o.name) ? "gpu-buffer" : "cpu"])) } : {}),
       ...(weightsFolder ? { extra: { session: { model_external_initializers_file_folder_path: weightsFolder } } } : {}),
     });
 
-    const buffers = (fill: boolean): Values =>
-      Object.fromEntries(
-        slots.map(({ input, initial, dtype, shape }) => {
-          const data = allocate(dtype, initial.length);
-          if (fill) data.set(initial as never);
-          return [input, wrap({ dtype, shape, data })];
-        }),
-      );
-    let current = buffers(true);
-    let spare = preallocate ? buffers(false) : {};
+    const overwritten = (slot: StateSlot): boolean => preallocate && program.inPlace[slot.output] === slot.input;
+    let current: Values = Object.fromEntries(
+      slots.map(({ input, initial, dtype, shape }) => {
+        const data = allocate(dtype, initial.length);
+        data.set(initial as never);
+        return [input, wrap({ dtype, shape, data })];
+      }),
+    );
+    let spare: Values = preallocate
+      ? Object.fromEntries(slots.map((slot) => [slot.input, overwritten(slot) ? current[slot.input]! : wrap({ dtype: slot.dtype, shape: slot.shape, data: allocate(slot.dtype, slot.initial.length) })]))
+      : {};
+    for (const slot of slots) delete (slot as { initial?: TypedArray }).initial;
 
     return {
       program,

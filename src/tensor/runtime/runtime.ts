@@ -1,7 +1,8 @@
 /**
  * What a runtime is: it loads programs and runs them. Feeds and results are host tensors; *state* (weights, optimiser
- * moments) is held by the loaded program itself in two sets of preallocated buffers: a run reads one set, writes the other,
- * and then they change roles, so nothing is copied and a run that fails leaves the old state whole.
+ * moments) is held by the loaded program itself in preallocated buffers. What can be overwritten in place is
+ * (`Program.inPlace`); everything else has two buffers, of which a run reads one and writes the other, and then they change
+ * roles. Nothing is copied. A run that fails may leave state half updated: reload it.
  *
  * Implementations: `ort.ts` drives ONNX Runtime through its common JavaScript interface (Node and browser), `node.ts` puts
  * it into a worker thread because `run()` blocks the thread that calls it, `web.ts` binds onnxruntime-web.
