@@ -3,4 +3,3 @@ export { adamw, countParameters, defaultAdamW, stepScalars, type AdamWOptions } 
 export { initialize, initialValue } from "./initialize.ts";
 export { learningRate, type Schedule } from "./schedule.ts";
 export { buildStep, train, type Task, type TrainOptions, type TrainResult } from "./trainer.ts";
-export { writeFileAtomic } from "./run-folder.ts";

@@ -3,7 +3,7 @@ import { appendFile, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { fromSystemError } from "../errors.ts";
-import { writeFileAtomic } from "./run-folder.ts";
+import { writeFileAtomic } from "../partial-file.ts";
 import { scalarEvent, versionEvent } from "./tensorboard.ts";
 
 export interface MetricsLog {

@@ -10,28 +10,11 @@
  *     checkpoints/step-N/    state.safetensors (weights, moments, averages), trainer.json
  *     checkpoints/latest     the name of the newest whole checkpoint
  */
-import { mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readFile, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fromSystemError, OrreryError } from "../errors.ts";
+import { writeFileAtomic } from "../partial-file.ts";
 import { openCheckpoint, writeSafetensors } from "../weights/index.ts";
-
-/** Writes a small file whole or not at all. */
-export async function writeFileAtomic(path: string, content: string): Promise<void> {
-  const temporary = `${path}.tmp-${process.pid}`;
-  try {
-    const handle = await open(temporary, "w");
-    try {
-      await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw fromSystemError(error, path);
-  }
-}
 
 export interface SavedTensor {
   name: string;

@@ -5,7 +5,7 @@ import { OrreryError, fromSystemError } from "../errors.ts";
 import type { Picture } from "./clip.ts";
 import { imageInput, lastComplaint, runTool } from "./ffmpeg.ts";
 import type { SizeOptions } from "./filters.ts";
-import { PartialFile } from "./partial-file.ts";
+import { PartialFile } from "../partial-file.ts";
 
 /** A PNG file of RGB bytes `[H, W, 3]`. The same picture gives the same file. */
 export function encodePng({ pixels, width, height }: Picture): Uint8Array {

@@ -8,7 +8,7 @@ import { OrreryError } from "../errors.ts";
 import { throwIfCancelled } from "../progress.ts";
 import { frameAt, type Clip } from "./clip.ts";
 import { fileUrl, lastComplaint, startTool, type ToolExit, type ToolProcess } from "./ffmpeg.ts";
-import { PartialFile } from "./partial-file.ts";
+import { PartialFile } from "../partial-file.ts";
 
 /** Encoders and their settings. `libsvtav1` is for those who must not ship H.264; files come out smaller and slower. */
 const encoders = {

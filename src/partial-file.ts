@@ -1,13 +1,13 @@
 /**
  * A file that appears whole or not at all: it is written under another name in the same folder and renamed when it is
  * complete and on disk. What is unfinished is removed on failure, on cancelling and when the process ends by itself; only
- * a process that is killed outright leaves a hidden `.NAME.….partial` behind, which no reader takes for a video.
+ * a process that is killed outright leaves a hidden `.NAME.….partial` behind, which no reader takes for what it is not yet.
  */
 import { randomBytes } from "node:crypto";
 import { unlinkSync } from "node:fs";
-import { open, rename, rm, stat } from "node:fs/promises";
+import { open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { OrreryError, fromSystemError } from "../errors.ts";
+import { OrreryError, fromSystemError } from "./errors.ts";
 
 const unfinished = new Set<string>();
 
@@ -78,4 +78,16 @@ function removeAll(): void {
       // Not begun yet, or gone: there is nothing to remove.
     }
   }
+}
+
+/** Writes a small file whole or not at all. */
+export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
+  const file = await PartialFile.open(path);
+  try {
+    await writeFile(file.temporary, content);
+  } catch (error) {
+    await file.discard();
+    throw fromSystemError(error, path);
+  }
+  await file.commit();
 }
