@@ -1,0 +1,12 @@
+/** World models: the diffusion transformer with its formulations, and the samplers that draw from it. */
+export { hiddenSize, parseTransformerConfig, takesConditionMask, transformerClassName, transformerConfig, type CosmosTransformerConfig, type CosmosTransformerOptions } from "./config.ts";
+export { cosmosTransformer, type CosmosTransformerInputs } from "./diffusion/transformer.ts";
+export {
+  addNoise, denoise, drawSigma, edmLoss, edmScaling, edmScalingOf, flowScaling, flowScalingOf, lossWeight, lossWeightOf, perLatent, sigmaData,
+  type Network, type Scaling, type SigmaOptions,
+} from "./diffusion/edm.ts";
+export { drawTime, flowDenoise, flowLoss, interpolate, shiftTime, velocity, type TimeOptions } from "./diffusion/flow.ts";
+export {
+  guide, guided, karrasGrid, samplerNamed, samplerNames, samplers,
+  type Denoiser, type NoiseKind, type Sampler, type SamplerName, type SamplerOptions, type SamplerStep,
+} from "./sampling/index.ts";
