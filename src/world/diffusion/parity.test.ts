@@ -8,7 +8,7 @@ import { parseTransformerConfig, transformerClassName } from "../config.ts";
 import { difference, readConfig, readGoldens, testdata } from "../fixtures.cases.ts";
 import { cosmosTransformer } from "./transformer.ts";
 
-const folders = readdirSync(testdata()).filter((f) => readConfig(testdata(f, "config.json"))._class_name === transformerClassName);
+const folders = readdirSync(testdata()).filter((f) => f.startsWith("diffusion-") && readConfig(testdata(f, "config.json"))["_class_name"] === transformerClassName);
 
 let runtime: Runtime;
 beforeAll(async () => {
@@ -32,6 +32,7 @@ async function answers(folder: string, recompute: boolean): Promise<Record<strin
       attentionMask: fed("attention_mask"),
       conditionMask: fed("condition_mask"),
       paddingMask: fed("padding_mask"),
+      controlResiduals: [fed("control.0"), fed("control.1")].filter((t) => t !== undefined),
       fps: metadata.fps === undefined || metadata.fps === "None" ? undefined : Number(metadata.fps),
       recompute,
     },

@@ -102,9 +102,9 @@ export function cosmosTransformer(p: Scope, inputs: CosmosTransformerInputs, con
 function block(p: Scope, x: Tensor, around: Surroundings): Tensor {
   const { positions, config } = around;
   const width = hiddenSize(config);
-  const wrapped = (x: Tensor, norm: string, f: (y: Tensor) => Tensor): Tensor => {
+  const wrapped = (from: Tensor, norm: string, f: (z: Tensor) => Tensor): Tensor => {
     const [shift, scale, gate] = modulation(p.in(norm), around, 3) as [Tensor, Tensor, Tensor];
-    return add(x, mul(gate, f(modulate(x, shift, scale))));
+    return add(from, mul(gate, f(modulate(from, shift, scale))));
   };
   let y = positions ? add(x, positions) : x;
   y = wrapped(y, "norm1", (z) => selfAttention(p.in("attn1"), z, around));
@@ -115,15 +115,10 @@ function block(p: Scope, x: Tensor, around: Surroundings): Tensor {
 
 /** A block whose inside is forgotten: everything it reads that needs a gradient must be handed through `checkpoint`. */
 function recomputed(p: Scope, x: Tensor, around: Surroundings): Tensor {
-  const { condition, shared, text, image, positions } = around;
-  const optional = [image, positions].filter((t) => t !== undefined);
+  const names = (["condition", "shared", "text", "image", "positions"] as const).filter((name) => around[name]);
   // Declares the parameters before the region begins: what is made inside a region is computed again, and a parameter is not.
   block(p, x, around);
-  return checkpoint(
-    (x, condition, shared, text, ...rest) =>
-      block(p, x!, { ...around, condition: condition!, shared: shared!, text: text!, image: image && rest[0], positions: positions && rest.at(-1) }),
-    x, condition, shared, text, ...optional,
-  );
+  return checkpoint((first, ...rest) => block(p, first!, { ...around, ...Object.fromEntries(rest.map((t, i) => [names[i]!, t])) }), x, ...names.map((name) => around[name]!));
 }
 
 /** The first `parts` of shift, scale and gate, each [B, F, 1, D]. */
