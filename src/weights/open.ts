@@ -66,7 +66,12 @@ async function findInFolder(folder: string): Promise<readonly string[]> {
 async function openFile(path: string): Promise<Checkpoint> {
   const file = await ByteFile.open(path);
   const size = file.size;
-  const head = await file.read(0, Math.min(size, 64)).finally(() => file.close());
+  let head: Uint8Array;
+  try {
+    head = await file.read(0, Math.min(size, 64));
+  } finally {
+    await file.close();
+  }
   const begins = (text: string): boolean => Buffer.from(head.subarray(0, text.length)).toString("latin1") === text;
   const bad = (what: string): OrreryError => new OrreryError("bad_checkpoint", `${path} ${what}`);
 
