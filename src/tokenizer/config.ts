@@ -111,9 +111,9 @@ export type TokenizerConfig = DiffusersConfig | VideoConfig | ImageConfig;
 
 export const tokenizerClassNames = Object.keys(schemas) as ClassName[];
 
-export const isImage = (config: TokenizerConfig): config is ImageConfig => config._class_name === "ContinuousImageTokenizer" || config._class_name === "DiscreteImageTokenizer";
+export const isImage = (config: TokenizerConfig): config is ImageConfig => config["_class_name"] === "ContinuousImageTokenizer" || config["_class_name"] === "DiscreteImageTokenizer";
 /** Whether it makes code indices (FSQ), not continuous latents. */
-export const isDiscrete = (config: TokenizerConfig): config is DiscreteConfig => config._class_name === "CausalDiscreteVideoTokenizer" || config._class_name === "DiscreteImageTokenizer";
+export const isDiscrete = (config: TokenizerConfig): config is DiscreteConfig => config["_class_name"] === "CausalDiscreteVideoTokenizer" || config["_class_name"] === "DiscreteImageTokenizer";
 
 export const badConfig = (name: string, what: string): OrreryError => new OrreryError("bad_config", `this is not a valid configuration of ${name}: ${what}`);
 
@@ -123,13 +123,13 @@ export const badConfig = (name: string, what: string): OrreryError => new Orrery
  */
 export function parseFields(json: unknown): TokenizerConfig {
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw badConfig("a tokenizer", "it must be an object of named fields");
-  const name = (json as { _class_name?: unknown })._class_name as ClassName;
+  const name = (json as { _class_name?: unknown })["_class_name"] as ClassName;
   if (!tokenizerClassNames.includes(name)) throw badConfig("a tokenizer", `_class_name is ${JSON.stringify(name)}; it must be one of ${tokenizerClassNames.join(", ")}`);
   const fields = Object.entries(json).filter(([key]) => key === "_class_name" || !key.startsWith("_"));
   const result = schemas[name].safeParse(Object.fromEntries(fields));
   if (!result.success) throw badConfig(name, result.error.issues.map((i) => `${i.path.join(".") || "fields"}: ${i.message}`).join("; "));
   const config = result.data;
-  if (config._class_name === "AutoencoderKLCosmos") {
+  if (config["_class_name"] === "AutoencoderKLCosmos") {
     // Absent is not null: diffusers then uses the statistics of its main model, which has 16 channels.
     const otherwise = (list: readonly number[]): number[] | null => (config.latent_channels === 16 ? [...list] : null);
     const { latents_mean = otherwise(cosmosLatentsMean), latents_std = otherwise(cosmosLatentsStd) } = config;

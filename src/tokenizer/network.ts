@@ -28,7 +28,7 @@ export function compression(config: TokenizerConfig): Compression {
 }
 
 const wrongShape = (config: TokenizerConfig, what: string, shape: Shape, expected: string): OrreryError =>
-  new OrreryError("bad_argument", `${config._class_name} takes ${what} ${expected}, not [${shape.join(", ")}]`);
+  new OrreryError("bad_argument", `${config["_class_name"]} takes ${what} ${expected}, not [${shape.join(", ")}]`);
 
 /** The shape of the latents of pixels [B, C, T, H, W], or [B, C, H, W] for images. Throws `bad_argument` for sizes that do not divide. */
 export function latentShape(config: TokenizerConfig, shape: Shape): number[] {
@@ -81,7 +81,7 @@ export function decode(p: Scope, latent: Tensor, config: TokenizerConfig): Tenso
 }
 
 function discrete(config: TokenizerConfig): DiscreteConfig {
-  if (!isDiscrete(config)) throw new OrreryError("bad_argument", `${config._class_name} has continuous latents, not code indices; use encode and decode`);
+  if (!isDiscrete(config)) throw new OrreryError("bad_argument", `${config["_class_name"]} has continuous latents, not code indices; use encode and decode`);
   return config;
 }
 

@@ -74,5 +74,5 @@ describe.each(goldenNames)("%s", (name) => {
 });
 
 test("a golden exists for every class", () => {
-  expect(new Set(goldenNames.map((name) => goldenConfig(name)._class_name)).size).toBe(5);
+  expect(new Set(goldenNames.map((name) => goldenConfig(name)["_class_name"])).size).toBe(5);
 });

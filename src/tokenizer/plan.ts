@@ -64,7 +64,7 @@ interface Common {
 }
 
 function common(config: TokenizerConfig): Common {
-  if (config._class_name === "AutoencoderKLCosmos") {
+  if (config["_class_name"] === "AutoencoderKLCosmos") {
     const latent = config.latent_channels;
     return {
       naming: "diffusers",
@@ -88,7 +88,7 @@ function common(config: TokenizerConfig): Common {
   const widths = config.channels_mult.map((m) => m * config.channels);
   const latent = isDiscrete(config) ? config.embedding_dim : config.latent_channels;
   // The discrete image class has no z_factor.
-  const factor = config._class_name === "DiscreteImageTokenizer" ? 1 : config.z_factor;
+  const factor = config["_class_name"] === "DiscreteImageTokenizer" ? 1 : config.z_factor;
   return {
     naming: isImage(config) ? "image" : "original",
     encoderWidths: [config.channels, ...widths],
@@ -173,7 +173,7 @@ const plans = new WeakMap<TokenizerConfig, Plan>();
 
 export function planOf(config: TokenizerConfig): Plan {
   let plan = plans.get(config);
-  if (!plan) plans.set(config, (plan = build(config._class_name, common(config))));
+  if (!plan) plans.set(config, (plan = build(config["_class_name"], common(config))));
   return plan;
 }
 

@@ -124,7 +124,7 @@ test("every published variant has the shapes and numbers of parameters it should
     expect(decode(p.root, z, config).shape).toEqual(pixels);
     expect(pixelShape(config, latents)).toEqual(pixels);
     const total = [...p.all.values()].reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0);
-    expect(Math.abs(total / expected - 1), `${json._class_name}: ${total}`).toBeLessThan(1e-3);
+    expect(Math.abs(total / expected - 1), `${json["_class_name"]}: ${total}`).toBeLessThan(1e-3);
     if (isDiscrete(config)) {
       const { indices } = encodeIndices(p.root, x, config);
       expect(indices.dtype).toBe("int64");
