@@ -46,7 +46,12 @@ export class ByteFile {
     if (this.#closed) throw new OrreryError("internal", `${this.path} was closed before it was read`);
     if (offset < 0 || length < 0 || offset + length > this.size)
       throw new OrreryError("bad_checkpoint", `${this.path} has ${this.size} bytes, but bytes ${offset} to ${offset + length} of it are needed; it was cut off, so copy or download it again`);
-    const bytes = new Uint8Array(length);
+    let bytes: Uint8Array;
+    try {
+      bytes = new Uint8Array(length);
+    } catch (cause) {
+      throw new OrreryError("bad_checkpoint", `${this.path} holds a tensor of ${length} bytes, more than this process can hold at once; use a machine with more memory, or a checkpoint that stores it in parts`, { cause });
+    }
     for (let done = 0; done < length; ) {
       const { bytesRead } = await this.#handle.read(bytes, done, Math.min(length - done, largestRead), offset + done).catch((cause: unknown) => {
         throw new OrreryError("io_failed", `reading ${this.path} failed: ${(cause as Error).message}`, { cause });

@@ -31,7 +31,7 @@ export interface Checkpoint {
   read(name: string): Promise<Uint8Array>;
   /** The same, converted from any stored type. */
   readF32(name: string): Promise<Float32Array>;
-  /** Absent when the tensor is a strided view or begins where its elements are not aligned. */
+  /** Absent when the tensor is a strided view, is compressed or begins where its elements are not aligned. */
   location(name: string): TensorLocation | undefined;
   /** Releases the files. Reading afterwards is an error; closing again is not. */
   close(): Promise<void>;

@@ -118,6 +118,16 @@ test("buffers are dropped, with or without `net.`", () => {
   expect(translateKeys(extra, "cosmos-transformer-2", "diffusers-transformer").size).toBe(0);
 });
 
+test("of a network and its moving average the network is taken, of an average alone the average", () => {
+  const network = transformer2(1);
+  const average = network.map((n) => n.replace("net.", "net_ema."));
+  expect(detectNaming(average)).toBe("cosmos-transformer-2");
+  expect([...translateKeys([...average, ...network], "cosmos-transformer-2", "diffusers-transformer").values()]).toEqual(network);
+  const alone = translateKeys(average, "cosmos-transformer-2", "diffusers-transformer");
+  expect([...alone.keys()]).toEqual([...translateKeys(network, "cosmos-transformer-2", "diffusers-transformer").keys()]);
+  expect([...alone.values()]).toEqual(average);
+});
+
 test("what a table does not cover is an error that names it", () => {
   expect(() => translateKeys(["blocks.0.surprise.weight"], "cosmos-transformer-2", "diffusers-transformer")).toThrow(/1 of 1 names.*blocks\.0\.surprise\.weight/);
   expect(() => translateKeys(["net.t_embedding_norm.weight", "t_embedding_norm.weight"], "cosmos-transformer-2", "diffusers-transformer")).toThrow(/both/);

@@ -29,12 +29,12 @@ const foreign: Partial<Record<KeyNaming, Foreign>> = {
   "cosmos-transformer-2": { home: "diffusers-transformer", rules: transformer2Rules, buffers: transformerBuffers, prefix: "net." },
 };
 
-/** Names that only one naming has, with or without `net.` before them. */
+/** Names that only one naming has, with or without what training puts before them. */
 const signs: readonly [KeyNaming, RegExp][] = [
   ["cosmos-tokenizer", /^((en|de)coder\.(down|up)\.\d+\.|(en|de)coder\.conv_in\.[01]\.conv3d\.|(post_)?quant_conv\.conv3d\.)/],
   ["diffusers-tokenizer", /^((en|de)coder\.(down|up)_blocks\.\d+\.|(en|de)coder\.conv_in\.conv_[st]\.)/],
-  ["cosmos-transformer-1", /^(net\.)?blocks\.block\d+\.blocks\.\d+\./],
-  ["cosmos-transformer-2", /^(net\.)?blocks\.\d+\.(self_attn|cross_attn)\.\w+_proj\./],
+  ["cosmos-transformer-1", /^(net(_ema)?\.)?blocks\.block\d+\.blocks\.\d+\./],
+  ["cosmos-transformer-2", /^(net(_ema)?\.)?blocks\.\d+\.(self_attn|cross_attn)\.\w+_proj\./],
   ["diffusers-transformer", /^transformer_blocks\.\d+\.attn1\./],
 ];
 
@@ -45,6 +45,16 @@ export function detectNaming(names: Iterable<string>): KeyNaming | undefined {
     if (found) return found[0];
   }
   return undefined;
+}
+
+/**
+ * Names without what training puts before a transformer's, by name. A checkpoint that was written while training holds the
+ * network as `net.` and its moving average as `net_ema.`: the average is left out, unless there is nothing else.
+ */
+function withoutTraining(names: readonly string[]): Map<string, string> {
+  const average = names.every((name) => name.startsWith("net_ema."));
+  const kept = names.filter((name) => average || !name.startsWith("net_ema."));
+  return new Map(kept.map((name) => [name, name.replace(/^net(_ema)?\./, "")]));
 }
 
 const matchers = new Map<string, KeyMatcher>();
@@ -73,8 +83,8 @@ export function translateKeys(names: Iterable<string>, from: KeyNaming, to: KeyN
   const levels = decoderLevels(all);
   const out = new Map<string, string>();
   const unknown: string[] = [];
-  for (const name of all) {
-    const plain = source && name.startsWith("net.") && source.home === "diffusers-transformer" ? name.slice(4) : name;
+  const plainNames = source?.home === "diffusers-transformer" ? withoutTraining(all) : new Map(all.map((name) => [name, name]));
+  for (const [name, plain] of plainNames) {
     if (source?.buffers.test(plain)) continue;
     const translated = from === to ? name : translate(plain, from, to, levels);
     if (translated === undefined) unknown.push(name);

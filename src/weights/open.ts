@@ -7,7 +7,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { joinCheckpoints } from "./joined.ts";
 import { openSafetensorsIndex } from "./safetensors-index.ts";
 import { openSafetensors } from "./safetensors.ts";
-import { legacyMagic, openTorchLegacy } from "./torch-legacy.ts";
+import { isTorchLegacy, openTorchLegacy } from "./torch-legacy.ts";
 import { openTorchZip } from "./torch-zip.ts";
 
 /** Files that are a folder's checkpoint, the first that is there. Several in one row belong together. */
@@ -76,10 +76,11 @@ async function openFile(path: string): Promise<Checkpoint> {
   const bad = (what: string): OrreryError => new OrreryError("bad_checkpoint", `${path} ${what}`);
 
   if (begins("PK\x03\x04")) return openTorchZip(path);
-  if (legacyMagic.every((byte, i) => head[i] === byte)) return openTorchLegacy(path);
+  if (isTorchLegacy(head)) return openTorchLegacy(path);
   if (begins("version https://git-lfs")) throw bad("is a Git LFS pointer, not the checkpoint it stands for; run `git lfs pull` in its repository");
   if (begins("GGUF")) throw bad("is a GGUF file, which holds a language model; world models are read from safetensors or PyTorch checkpoints");
-  if (/^\s*\{/.test(Buffer.from(head).toString("latin1")) && path.endsWith(".json")) return openSafetensorsIndex(path);
+  // A safetensors file may begin with any byte, but the length of its header leaves the upper half of eight zero.
+  if (/^\s*\{/.test(Buffer.from(head).toString("latin1")) && !head.subarray(0, 8).includes(0)) return openSafetensorsIndex(path);
   if (head[8] === 0x7b || path.endsWith(".safetensors")) return openSafetensors(path);
   if (head[0] === 0x80 && head[1]! <= 5)
     throw bad("is a bare pickle, which PyTorch does not write; convert it in Python: safetensors.torch.save_file(tensors, \"model.safetensors\")");

@@ -7,6 +7,11 @@ import { nameTensors } from "./torch-names.ts";
 const pickle = (...parts: (string | number | number[])[]): Uint8Array => Buffer.concat(parts.map((p) => (typeof p === "string" ? Buffer.from(p, "latin1") : Buffer.from([p].flat()))));
 const text = (s: string): number[] => [0x8c, s.length, ...Buffer.from(s)];
 const run = (bytes: Uint8Array, script = false): unknown => unpickle(bytes, torchHost("x.pt", script), "x.pt").value;
+/** A float storage of four elements seen with an offset, a shape and strides of one byte each. */
+const tensorOf = (offset: number, shape: number[], strides: number[]): Uint8Array => {
+  const tuple = (values: number[]): number[] => [0x28, ...values.flatMap((v) => [0x4b, v]), 0x74];
+  return pickle("ctorch._utils\n_rebuild_tensor_v2\n((", text("storage"), "ctorch\nFloatStorage\n", text("0"), text("cpu"), "K", 4, "tQK", offset, tuple(shape), tuple(strides), 0x89, "NtR.");
+};
 const codeOf = (bytes: Uint8Array, script = false): [string | undefined, string] => {
   try {
     run(bytes, script);
@@ -64,6 +69,7 @@ describe("damaged and oversized pickles", () => {
     ["no mark", pickle("t."), /empty stack/],
     ["endless nesting", pickle("(".repeat(1001), "."), /1000 deep/],
     ["a million values", pickle("N".repeat(1_000_001), "."), /1000000 values/],
+    ["dicts without end", pickle("}0".repeat(1_000_001), "."), /16000000 steps/],
     ["a key without a value", pickle("}(Nu."), /without a value/],
     ["an unknown byte", pickle(0xff), /0xff at offset 0/],
     ["a future protocol", pickle(0x80, 9, "."), /protocol 9/],
@@ -99,20 +105,20 @@ describe("values", () => {
   });
 });
 
-describe("tensors", () => {
-  /** A float storage of four elements seen with an offset, a shape and strides of one byte each. */
-  const tensor = (offset: number, shape: number[], strides: number[]): Uint8Array => {
-    const tuple = (values: number[]): number[] => [0x28, ...values.flatMap((v) => [0x4b, v]), 0x74];
-    return pickle("ctorch._utils\n_rebuild_tensor_v2\n((", text("storage"), "ctorch\nFloatStorage\n", text("0"), text("cpu"), "K", 4, "tQK", offset, tuple(shape), tuple(strides), 0x89, "NtR.");
-  };
+test("a name that repeats a long key is refused", () => {
+  const scalar = unpickle(tensorOf(0, [], []), torchHost("x.pt", false), "x.pt").value;
+  expect([...nameTensors(new Map([["k".repeat(4096), scalar]]), "x.pt").keys()][0]).toHaveLength(4096);
+  expect(() => nameTensors(new Map([["a", new Map([["k".repeat(4096), scalar]])]]), "x.pt")).toThrow(/longer than 4096/);
+});
 
+describe("tensors", () => {
   test("a view within its storage is accepted, one beyond it is not", () => {
-    expect(codeOf(tensor(0, [2, 2], [2, 1]))[0]).toBeUndefined();
-    expect(codeOf(tensor(3, [1, 1], [200, 200]))[0]).toBeUndefined();
-    expect(codeOf(tensor(9, [0], [1]))[0]).toBeUndefined();
-    expect(codeOf(tensor(1, [2, 2], [2, 1]))[1]).toMatch(/beyond its storage of 4/);
-    expect(codeOf(tensor(0, [2], [1, 1]))[1]).toMatch(/1 dimensions with 2 strides/);
-    expect(codeOf(tensor(0, [255, 255, 255, 255], [0, 0, 0, 0]))[1]).toMatch(/1 GiB of repetition/);
-    expect(codeOf(tensor(0, Array.from({ length: 9 }, () => 255), Array.from({ length: 9 }, () => 0)))[1]).toMatch(/more elements than any file/);
+    expect(codeOf(tensorOf(0, [2, 2], [2, 1]))[0]).toBeUndefined();
+    expect(codeOf(tensorOf(3, [1, 1], [200, 200]))[0]).toBeUndefined();
+    expect(codeOf(tensorOf(9, [0], [1]))[0]).toBeUndefined();
+    expect(codeOf(tensorOf(1, [2, 2], [2, 1]))[1]).toMatch(/beyond its storage of 4/);
+    expect(codeOf(tensorOf(0, [2], [1, 1]))[1]).toMatch(/1 dimensions with 2 strides/);
+    expect(codeOf(tensorOf(0, [255, 255, 255, 255], [0, 0, 0, 0]))[1]).toMatch(/1 GiB of repetition/);
+    expect(codeOf(tensorOf(0, Array.from({ length: 9 }, () => 255), Array.from({ length: 9 }, () => 0)))[1]).toMatch(/more elements than any file/);
   });
 });

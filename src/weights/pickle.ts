@@ -39,6 +39,13 @@ const deepestMarks = 1000;
 const highestStack = 1_000_000;
 const largestMemo = 4_000_000;
 
+/**
+ * Work done at most: one for an opcode, sixteen for one that makes a dict, a set or an object, which take some 200 bytes each.
+ * A byte can ask for one of them, so the size of the file alone bounds memory too late. PyTorch's pickles need under a million.
+ */
+const mostWork = 16_000_000;
+const costly = new Set([0x7d, 0x64, 0x8f, 0x91, 0x51, 0x63, 0x93, 0x52, 0x81]);
+
 /** Opcodes that Python knows and PyTorch does not write, refused by name. */
 const refused: Record<number, string> = {
   0x46: "FLOAT", 0x49: "INT", 0x4c: "LONG", 0x50: "PERSID", 0x53: "STRING", 0x56: "UNICODE", 0x67: "GET", 0x70: "PUT",
@@ -68,10 +75,12 @@ class Machine {
   }
 
   run(): unknown {
-    for (;;) {
+    for (let work = 0; ; ) {
       const at = this.reader.at;
       const opcode = this.reader.u8();
       if (opcode === 0x2e) return this.#pop();
+      work += costly.has(opcode) ? 16 : 1;
+      if (work > mostWork) throw this.reader.bad(`asks for more than ${mostWork} steps of work`);
       this.#step(opcode, at);
       if (this.#stack.length > highestStack) throw this.reader.bad(`has more than ${highestStack} values on its stack`);
     }

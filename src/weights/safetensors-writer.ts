@@ -6,14 +6,17 @@ import { open, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fromSystemError, OrreryError } from "../errors.ts";
 import { PartialFile, writeFileAtomic } from "../partial-file.ts";
-import { storedLength, type StoredDType } from "./dtype.ts";
+import { storedLength, toBFloat16, toFloat16, type StoredDType } from "./dtype.ts";
 import { largestHeader } from "./safetensors-header.ts";
 
 export interface SafetensorsEntry {
   name: string;
   dtype: StoredDType;
   shape: readonly number[];
-  /** Row-major little-endian elements, or a function that brings them when their turn comes, for models beyond memory. */
+  /**
+   * Row-major little-endian elements, or a function that brings them when their turn comes, for models beyond memory.
+   * A `Float32Array` for F16 or BF16 is rounded to it, to nearest with ties to even.
+   */
   data: ArrayBufferView | (() => ArrayBufferView | Promise<ArrayBufferView>);
 }
 
@@ -29,7 +32,7 @@ const largestWrite = 1 << 26;
 
 /**
  * Writes one file.
- * @throws `internal` when an entry's data is not as long as its shape says or a name occurs twice, `disk_full`,
+ * @throws `internal` when an entry's data is not as its dtype and shape say or a name occurs twice, `disk_full`,
  * `io_failed`, `file_not_found` when the folder does not exist.
  */
 export async function writeSafetensors(path: string, entries: Iterable<SafetensorsEntry>, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
@@ -120,8 +123,8 @@ async function writeSized(path: string, entries: readonly Sized[], metadata: Rea
     const handle = await open(file.temporary, "wx");
     try {
       await writeAll(handle, header);
-      for (const { name, bytes, data } of entries) {
-        const view = typeof data === "function" ? await data() : data;
+      for (const { name, dtype, bytes, data } of entries) {
+        const view = narrowed(dtype, typeof data === "function" ? await data() : data, name);
         if (view.byteLength !== bytes) throw new OrreryError("internal", `${name} has ${view.byteLength} bytes of data, its shape makes it ${bytes}`);
         await writeAll(handle, new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
       }
@@ -134,6 +137,14 @@ async function writeSized(path: string, entries: readonly Sized[], metadata: Rea
     throw fromSystemError(error, path);
   }
   await syncFolder(dirname(path));
+}
+
+/** Data as it is stored. Floats for any type but a float are a mistake that the number of bytes would not always show. */
+function narrowed(dtype: StoredDType, data: ArrayBufferView, name: string): ArrayBufferView {
+  if (!(data instanceof Float32Array) || dtype === "F32") return data;
+  if (dtype === "F16") return toFloat16(data);
+  if (dtype === "BF16") return toBFloat16(data);
+  throw new OrreryError("internal", `${name} is ${dtype}, but its data are float32; give elements of ${dtype}, or their bytes`);
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {

@@ -137,6 +137,18 @@ describe("writing", () => {
     );
   });
 
+  test("floats are rounded to the half types, and refused for what is no float", async () => {
+    const path = join(folder, "narrow.safetensors");
+    const data = Float32Array.of(1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, -1e-8, 1e30);
+    await writeSafetensors(path, [{ name: "h", dtype: "F16", shape: [5], data }, { name: "b", dtype: "BF16", shape: [5], data: () => data }]);
+    const c = await openSafetensors(path);
+    expect([...(await c.readF32("h"))]).toEqual([1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, -0, Infinity]);
+    // Ties go to the even neighbour, one down and one up.
+    expect([...(await c.readF32("b"))].slice(0, 3)).toEqual([1, 1, 1 + 2 ** -6]);
+    await c.close();
+    await expect(writeSafetensors(path, [{ name: "i", dtype: "I32", shape: [5], data }])).rejects.toThrow(/i is I32.*float32/);
+  });
+
   test("a failure leaves neither the file nor a part of it", async () => {
     const home = await mkdtemp(join(folder, "failed-"));
     const path = join(home, "x.safetensors");
@@ -197,6 +209,26 @@ describe("sharded models", () => {
     const c = await openCheckpoint(join(home, "snapshot"));
     expect(c.names()).toEqual(["a"]);
     await c.close();
+  });
+
+  test("an index is known by its content, whatever its name", async () => {
+    const home = await mkdtemp(join(folder, "index-"));
+    await writeSafetensors(join(home, "s.safetensors"), tensors);
+    await writeFile(join(home, "blob"), JSON.stringify({ weight_map: { b: "s.safetensors" } }));
+    const c = await openCheckpoint(join(home, "blob"));
+    expect(c.names()).toEqual(["b"]);
+    await c.close();
+    // A header of 0x227b bytes makes a file begin with {" as JSON does.
+    await writeSafetensors(join(home, "brace"), tensors, { pad: "" });
+    const bare = (await readFile(join(home, "brace"))).readUInt32LE();
+    const pad = "x".repeat(0x2278 - bare);
+    await writeSafetensors(join(home, "brace"), tensors, { pad });
+    const bytes = await readFile(join(home, "brace"));
+    const grown = Buffer.concat([Buffer.from([0x7b, 0x22, 0, 0, 0, 0, 0, 0]), bytes.subarray(8, 8 + 0x2278), Buffer.from("   "), bytes.subarray(8 + 0x2278)]);
+    await writeFile(join(home, "brace"), grown);
+    const safe = await openCheckpoint(join(home, "brace"));
+    expect([...(await safe.readF32("c"))]).toEqual([2, 2]);
+    await safe.close();
   });
 
   test("an index that promises what its shards lack is refused", async () => {

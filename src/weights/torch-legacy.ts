@@ -12,8 +12,15 @@ import { torchHost } from "./torch-globals.ts";
 import { nameTensors } from "./torch-names.ts";
 import { largestPickle } from "./torch-zip.ts";
 
-/** The pickle of 0x1950a86a20f9469cfc6c, with which such a file begins. */
-export const legacyMagic = Uint8Array.of(0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e);
+const magic = 0x1950a86a20f9469cfc6cn;
+/** LONG1 of the magic number and STOP: all of the first pickle but its protocol and, from 4 on, its frame. */
+const magicPickle = Buffer.from([0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e]);
+
+/** Whether a file that begins with these bytes (24 or more of them, where there are) is such a stream. */
+export function isTorchLegacy(head: Uint8Array): boolean {
+  const at = Buffer.from(head.subarray(0, 24)).indexOf(magicPickle);
+  return head[0] === 0x80 && (at === 2 || at === 11);
+}
 
 interface Stream {
   root: unknown;
@@ -75,7 +82,9 @@ function parseStream(bytes: Uint8Array, path: string): Stream {
       return storage;
     },
   };
-  const protocol = unpickle(bytes, host, path, legacyMagic.length);
+  const first = unpickle(bytes, host, path);
+  if (first.value !== magic) throw new OrreryError("bad_checkpoint", `${path} does not begin with PyTorch's magic number; it is damaged, so copy or download it again`);
+  const protocol = unpickle(bytes, host, path, first.end);
   if (protocol.value !== 1001) throw new OrreryError("bad_checkpoint", `${path} is of PyTorch's serialization protocol ${String(protocol.value)}; 1001 is known. Save it again with a current PyTorch`);
   const machine = unpickle(bytes, host, path, protocol.end);
   if (machine.value instanceof Map && machine.value.get("little_endian") === false) throw new OrreryError("bad_checkpoint", `${path} was written on a big-endian machine; save it again on a little-endian one`);

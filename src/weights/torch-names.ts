@@ -19,9 +19,11 @@ const prefixes = ["module.", "_orig_mod."];
 /** Values visited at most: shared parts of a hostile pickle can be reached in exponentially many ways. */
 const mostValues = 1_000_000;
 const deepestNesting = 100;
+/** Characters of a name; a hostile pickle could repeat one long key in every tensor's. */
+const longestName = 4096;
 
 /** @throws `bad_checkpoint` when there is no tensor, two have one name, or the nesting is not a checkpoint's. */
-export function nameTensors(root: unknown, path: string): Map<string, TorchTensor> {
+export function nameTensors(root: unknown, path: string, script = false): Map<string, TorchTensor> {
   const bad = (what: string): OrreryError => new OrreryError("bad_checkpoint", `${path} ${what}; save the state dict alone: torch.save(model.state_dict(), …)`);
   const found = new Map<string, TorchTensor>();
   let visited = 0;
@@ -30,6 +32,7 @@ export function nameTensors(root: unknown, path: string): Map<string, TorchTenso
     if (++visited > mostValues) throw bad(`has more than ${mostValues} values`);
     if (depth > deepestNesting) throw bad(`is nested more than ${deepestNesting} deep`);
     if (value instanceof TorchTensor) {
+      if (name.length > longestName) throw bad(`has a tensor whose name is longer than ${longestName} characters`);
       if (found.has(name)) throw bad(`has two tensors of the name ${name}`);
       found.set(name, value);
       return;
@@ -39,7 +42,7 @@ export function nameTensors(root: unknown, path: string): Map<string, TorchTenso
 
   const inner = unwrap(root);
   visit(inner, inner instanceof TorchTensor ? "tensor" : "", 0);
-  if (found.size === 0) throw bad("holds no tensors");
+  if (found.size === 0) throw bad(script ? "holds no parameters: a frozen TorchScript module has them as nameless constants of its code, so go back to the module that was frozen" : "holds no tensors");
   return withoutPrefixes(found);
 }
 

@@ -1,6 +1,7 @@
 """Writes the PyTorch files of this folder. Run once with PyTorch 2.x: python make.py. The tests say what must come out."""
 import collections
 import io
+import zipfile
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ state._metadata = {"": {"version": 1}}
 torch.save({"epoch": 3, "optimizer": {"lr": 1e-3, "big": 2**70}, "state_dict": state}, here / "training.pt")
 torch.save({"model": {"a": base[1:]}, "ema": {"a": base}, "shape": torch.Size([1]), "kind": torch.float32}, here / "protocol4.pt", pickle_protocol=4)
 torch.save(collections.OrderedDict(w=base.t(), b=torch.tensor([1, 2], dtype=torch.int16)), here / "legacy.pth", _use_new_zipfile_serialization=False)
+torch.save(collections.OrderedDict(w=base.t(), b=torch.tensor([1, 2], dtype=torch.int16)), here / "legacy4.pth", _use_new_zipfile_serialization=False, pickle_protocol=4)
 torch.save((base[0], base[1]), here / "mean_std.pt")
 torch.save({"a": base.to_sparse()}, here / "sparse.pt")
 
@@ -56,3 +58,14 @@ class Outer(torch.nn.Module):
 
 
 torch.jit.script(Outer()).save(str(here / "module.jit"))
+torch.jit.freeze(torch.jit.script(Outer().eval())).save(str(here / "frozen.jit"))
+
+# A checkpoint that somebody unpacked and packed again with compression.
+zeros = torch.zeros(2048)
+tail = torch.tensor([0.0, 0.0, 5.0])
+plain = io.BytesIO()
+torch.save({"zeros": zeros, "tail": tail}, plain)
+with zipfile.ZipFile(plain) as source, zipfile.ZipFile(here / "deflated.pt", "w", zipfile.ZIP_DEFLATED) as target:
+    for name in source.namelist():
+        info = zipfile.ZipInfo("deflated/" + name.split("/", 1)[1])
+        target.writestr(info, source.read(name), zipfile.ZIP_DEFLATED)
