@@ -23,6 +23,7 @@ const floors: readonly (readonly string[])[] = [
 /** Ways between rooms of one floor: `from -> to`, and why. */
 const doors: Readonly<Record<string, string>> = {
   "dataset -> video": "a dataset is clips on disk, and reading a clip is video's business",
+  "tokenizer -> registry": "a codec opens a tokenizer folder, and folders of models are the registry's business",
 };
 
 /** Files that every room may import, and that import only each other. */

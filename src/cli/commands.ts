@@ -17,6 +17,11 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "say what this machine has and what is missing",
     load: () => import("./commands/doctor.ts"),
   },
+  {
+    name: "parity",
+    summary: "compare a network with the reference's golden tensors",
+    load: () => import("./commands/parity.ts"),
+  },
 ];
 
 /** What a first word that is not a command by itself stands for. */
