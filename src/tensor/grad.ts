@@ -53,7 +53,8 @@ function backward(outputs: readonly Tensor[], seeds: readonly Tensor[], wanted: 
 
 /** Copies the nodes between a region's inputs and its output, behind a barrier on `dy`, and differentiates the copy. */
 function throughRegion(output: Tensor, dy: Tensor, { start, inputs }: Region, needed: ReadonlySet<Tensor>): Map<Tensor, Tensor> {
-  const outside = (node: Tensor): boolean => node.id < start || inputs.includes(node);
+  // A parameter first asked for inside is an input of the graph all the same: it keeps its identity and its gradient.
+  const outside = (node: Tensor): boolean => node.id < start || node.inputs.length === 0 || inputs.includes(node);
   const copies = new Map<Tensor, Tensor>();
   const originals = new Map<Tensor, Tensor>();
   for (const node of reachable([output], outside)) {
