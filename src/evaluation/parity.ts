@@ -1,239 +1,134 @@
 /**
- * Does a network here answer as the reference did? A fixture folder holds a configuration, weights, an input and the
- * reference's answers (`golden.safetensors`); this runs ours on the same and compares tensor by tensor. One table, class by
- * class. The difference of two tensors is the largest absolute difference over the largest absolute reference value.
+ * Parity: the same weights and inputs must give the same answers as the reference implementation's. Each golden tensor is
+ * compared by its largest absolute difference over the largest absolute golden value. Tolerances are those of
+ * `shared/parity`: float32 arithmetic in another order agrees to about 1e-6, a wrong formula does not.
  */
-import { join } from "node:path";
 import { OrreryError } from "../errors.ts";
-import { parseRetinaFaceConfig, priorBoxes, retinaFace, retinaFaceClassName } from "../guardrail/index.ts";
-import { parameters, type Parameters } from "../nn/index.ts";
-import { bindWeights, checkParameters, openComponent, readJson, type Json } from "../registry/index.ts";
-import { compile, grad, input, mul, sum, type Tensor } from "../tensor/index.ts";
-import { RandomState } from "../tensor/random.ts";
-import { hostTensor, type HostTensor, type Runtime } from "../tensor/runtime/node.ts";
-import { decode, decodeIndices, encode, encodeIndices, isDiscrete, parseTokenizerConfig, tokenizerClassNames } from "../tokenizer/index.ts";
-import { openCheckpoint, withNaming, type Checkpoint } from "../weights/index.ts";
-import { autoregressiveClassName, autoregressiveParameters, greedy, openDecoder, parseAutoregressiveConfig } from "../world/autoregressive/index.ts";
-import { cosmosTransformer, parseTransformerConfig, samplerNamed, transformerClassName } from "../world/index.ts";
+import { silent, throwIfCancelled, type Progress } from "../progress.ts";
+import { ShapeError } from "../tensor/index.ts";
+import type { Runtime } from "../tensor/runtime/node.ts";
+import { parityChecks } from "./parity-checks.ts";
+import { isInteger, openFixture, type Answer, type Answers, type Fixture, type Goldens, type GoldenTensor } from "./parity-fixture.ts";
 
 export interface ParityLine {
   name: string;
+  /** Largest absolute difference over the largest absolute golden value (the difference itself where that is 0). */
   difference: number;
   tolerance: number;
 }
 
-/** Everything a check may look at. */
-interface Fixture {
+/** Whether a line is within its tolerance; a difference that is not a number is not. */
+export const agrees = ({ difference, tolerance }: ParityLine): boolean => difference <= tolerance;
+
+export interface ParityReport {
   folder: string;
-  config: Json;
-  golden: Checkpoint;
-  runtime: Runtime;
+  className: string;
+  ok: boolean;
+  /** In the order of the golden file. */
+  lines: ParityLine[];
+  /** Golden tensors that are neither an input nor an answer of this class. */
+  unknown: string[];
+  /** Tensors of the checkpoint that the network has no use for. */
+  unused: string[];
 }
 
-/** Answers by golden name. */
-type Answers = Record<string, { data: ArrayLike<number | bigint>; shape: readonly number[] }>;
-
-const toleranceOf = (name: string): number =>
-  name === "indices" || name === "greedy_tokens" ? 0 : name === "noise" || name === "sigmas" ? 1e-6 : name.startsWith("grad.") ? 1e-3 : 1e-4;
-
-/** What is fed rather than answered. */
-const feedNames = new Set([
-  "input", "timestep", "encoder_hidden_states", "padding_mask", "condition_mask", "img_context", "attention_mask", "probe", "tokens", "context",
-]);
-
-const fed = (golden: Checkpoint, name: string): Tensor | undefined => (golden.names().includes(name) ? input(name, golden.info(name).shape) : undefined);
-
-function needed(golden: Checkpoint, name: string): Tensor {
-  const tensor = fed(golden, name);
-  if (!tensor) throw new OrreryError("bad_checkpoint", `${golden.path} has no tensor "${name}", which this network is fed; it holds ${golden.names().slice(0, 8).join(", ")}`);
-  return tensor;
+/** By how much a golden tensor may be missed. */
+export function parityTolerance(name: string): number {
+  if (name.startsWith("grad.")) return 1e-3;
+  if (name === "indices" || name === "greedy_tokens") return 0;
+  return name === "noise" || name === "sigmas" ? 1e-6 : 1e-4;
 }
 
-/** Runs a network: outputs, and gradients of sum(output * probe) for every `grad.` the fixture has. */
-async function runNetwork({ folder, golden, runtime }: Fixture, all: Parameters, outputs: Record<string, Tensor>, naming?: "diffusers-tokenizer" | "cosmos-tokenizer" | "diffusers-transformer"): Promise<Answers> {
-  const raw = await openCheckpoint(folder);
-  const checkpoint = naming ? withNaming(raw, naming) : raw;
+/** NaN where either side holds one. The scale is the largest absolute expected value, but at least `floor`. */
+export function relativeDifference(actual: ArrayLike<number | bigint>, expected: ArrayLike<number>, floor = 0): number {
+  let [worst, largest] = [0, floor];
+  for (let i = 0; i < expected.length; i++) {
+    const [a, e] = [Number(actual[i]), expected[i]!];
+    const miss = a === e ? 0 : Math.abs(a - e);
+    if (Number.isNaN(miss)) return NaN;
+    worst = Math.max(worst, miss);
+    largest = Math.max(largest, Math.abs(e));
+  }
+  return largest === 0 ? worst : worst / largest;
+}
+
+export interface ParityOptions {
+  progress?: Progress | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs a fixture folder. Thlines `file_not_found`, `bad_config` or `bad_checkpoint` where the fixture itself is wrong;
+ * a difference is not thrown but reported.
+ */
+export async function runParity(folder: string, runtime: Runtime, { progress = silent, signal }: ParityOptions = {}): Promise<ParityReport> {
+  const fixture = await openFixture(folder);
   try {
-    const declared = [...all.all.values()];
-    checkParameters(checkpoint, declared);
-    const wanted = declared.filter((p) => golden.names().includes(`grad.${p.name}`));
-    if (wanted.length > 0) {
-      const gradients = grad(sum(mul(outputs["output"]!, needed(golden, "probe"))), wanted.map((p) => p.tensor));
-      wanted.forEach((p, i) => (outputs[`grad.${p.name}`] = gradients[i]!));
-    }
-    const program = compile({ outputs, target: runtime.device });
-    const feeds: Record<string, HostTensor> = {};
-    for (const { name, shape, dtype } of program.inputs) {
-      const source = all.all.has(name) ? checkpoint : golden;
-      feeds[name] = hostTensor(dtype, shape, await source.readF32(name));
-    }
-    const executable = await runtime.load(program);
-    try {
-      return await executable.run(feeds);
-    } finally {
-      await executable.release();
-    }
+    const check = Object.hasOwn(parityChecks, fixture.className) ? parityChecks[fixture.className] : undefined;
+    if (!check) throw new OrreryError("bad_config", `${folder} is of class ${JSON.stringify(fixture.className)}; parity is known for ${Object.keys(parityChecks).join(", ")}`);
+    throwIfCancelled(signal, "the parity check");
+    progress({ stage: `running ${fixture.className}`, done: 0, total: 1 });
+    const answers = await check({ fixture, runtime, signal }).catch((error: unknown) => {
+      throw explained(error, fixture);
+    });
+    throwIfCancelled(signal, "the parity check");
+    progress({ stage: `running ${fixture.className}`, done: 1, total: 1 });
+    return await compare(fixture, answers);
   } finally {
-    await checkpoint.close();
+    await fixture.close();
   }
 }
 
-async function tokenizer(fixture: Fixture): Promise<Answers> {
-  const config = parseTokenizerConfig(fixture.config);
-  const all = parameters();
-  const x = needed(fixture.golden, "input");
-  const outputs: Record<string, Tensor> = {};
-  if (isDiscrete(config)) {
-    const { indices, codes } = encodeIndices(all.root, x, config);
-    Object.assign(outputs, { indices, codes, output: decode(all.root, codes, config), output_from_indices: decodeIndices(all.root, indices, config) });
-  } else {
-    outputs["latent"] = encode(all.root, x, config);
-    outputs["output"] = decode(all.root, outputs["latent"], config);
+/** A graph that cannot be built means golden inputs that do not fit the configuration. */
+function explained(error: unknown, { folder, goldens }: Fixture): unknown {
+  if (error instanceof ShapeError) return new OrreryError("bad_checkpoint", `${goldens.path} does not fit ${folder}/config.json: ${error.message}`, { cause: error });
+  if (error instanceof OrreryError && error.code === "bad_argument") return new OrreryError("bad_checkpoint", `${goldens.path} does not fit ${folder}/config.json: ${error.message}`, { cause: error });
+  return error;
+}
+
+async function compare({ folder, className, goldens }: Fixture, { values, inputs, unused }: Answers): Promise<ParityReport> {
+  const floor = await gradientFloor(goldens);
+  const lines: ParityLine[] = [];
+  const unknown: string[] = [];
+  for (const name of goldens.names()) {
+    const answer = values.get(name);
+    if (answer) lines.push(lineOf(name, answer, await goldens.tensor(name), floor, (what) => goldens.wrong(what)));
+    else if (!inputs.includes(name)) unknown.push(name);
   }
-  return runNetwork(fixture, all, outputs, fixture.config["_class_name"] === "AutoencoderKLCosmos" ? "diffusers-tokenizer" : "cosmos-tokenizer");
+  if (lines.length === 0 && unknown.length === 0) throw goldens.wrong(`holds inputs (${inputs.join(", ") || "none"}) but no answer to compare with`);
+  return { folder, className, ok: unknown.length === 0 && lines.every(agrees), lines, unknown, unused: [...unused] };
 }
-
-async function transformer(fixture: Fixture): Promise<Answers> {
-  const { golden } = fixture;
-  const config = parseTransformerConfig(fixture.config);
-  const all = parameters();
-  const fps = golden.metadata.get("fps");
-  const output = cosmosTransformer(
-    all.root,
-    {
-      hiddenStates: needed(golden, "input"),
-      timestep: needed(golden, "timestep"),
-      encoderHiddenStates: needed(golden, "encoder_hidden_states"),
-      imageContext: fed(golden, "img_context"),
-      attentionMask: fed(golden, "attention_mask"),
-      conditionMask: fed(golden, "condition_mask"),
-      paddingMask: fed(golden, "padding_mask"),
-      fps: fps === undefined || fps === "None" ? undefined : Number(fps),
-    },
-    config,
-  );
-  return runNetwork(fixture, all, { output }, "diffusers-transformer");
-}
-
-async function faces(fixture: Fixture): Promise<Answers> {
-  const config = parseRetinaFaceConfig(fixture.config);
-  const all = parameters();
-  const x = needed(fixture.golden, "input");
-  const answers = await runNetwork(fixture, all, { ...retinaFace(all.root, x, config) });
-  const priors = priorBoxes(x.shape[2]!, x.shape[3]!, config);
-  return { ...answers, priors: { data: priors, shape: [priors.length / 4, 4] } };
-}
-
-/** Reads the prompt, then goes on greedily with the cache as far as the fixture does. */
-async function autoregressive({ folder, config: json, golden, runtime }: Fixture): Promise<Answers> {
-  const config = parseAutoregressiveConfig(json);
-  needed(golden, "tokens");
-  const [batch, length] = golden.info("tokens").shape as [number, number];
-  const prompt = await golden.readF32("tokens");
-  const total = golden.names().includes("greedy_tokens") ? golden.info("greedy_tokens").shape[1]! : length;
-  const context = golden.names().includes("context") ? { context: hostTensor("float32", golden.info("context").shape, await golden.readF32("context")) } : undefined;
-  const checkpoint = await openCheckpoint(folder);
-  try {
-    const weights = await bindWeights(checkpoint, autoregressiveParameters(config).all.values());
-    const { decoder, logits } = await openDecoder(prompt, [batch, length], { config, weights, runtime, context, allLogits: true });
-    try {
-      const vocabulary = config.vocab_size;
-      const rows = Array.from({ length: batch }, (_, b) => [...prompt.subarray(b * length, (b + 1) * length)]);
-      const steps: Float32Array[] = [];
-      let last = Array.from({ length: batch }, (_, b) => logits.subarray((b * length + length - 1) * vocabulary, (b + 1) * length * vocabulary));
-      while (rows[0]!.length < total) {
-        const next = last.map((row) => greedy(row));
-        next.forEach((token, b) => rows[b]!.push(token));
-        const answer = await decoder.step(next);
-        steps.push(answer);
-        last = next.map((_, b) => answer.subarray(b * vocabulary, (b + 1) * vocabulary));
-      }
-      const stepLogits = Array.from({ length: batch }, (_, b) => steps.flatMap((s) => [...s.subarray(b * vocabulary, (b + 1) * vocabulary)])).flat();
-      return {
-        prefill_logits: { data: logits, shape: [batch, length, vocabulary] },
-        greedy_tokens: { data: rows.flat(), shape: [batch, total] },
-        step_logits: { data: stepLogits, shape: [batch, steps.length, vocabulary] },
-      };
-    } finally {
-      await decoder.release();
-    }
-  } finally {
-    await checkpoint.close();
-  }
-}
-
-/** The toy denoiser that sampler fixtures are made with, in single precision. */
-const toyDenoiser = (x: Float32Array, sigma: number): Float32Array => {
-  const s = Math.fround(sigma);
-  return x.map((v) => Math.fround((v * 0.25) / (s * s + 0.25)) + Math.fround((0.1 * Math.sin(3 * v) * s) / (1 + s)));
-};
-
-const sampler = (name: "res2ab" | "euler" | "unipc") => async ({ config, golden }: Fixture): Promise<Answers> => {
-  const number = (key: string): number | undefined => (typeof config[key] === "number" ? config[key] : undefined);
-  if (name === "res2ab" && config["solver"] !== undefined && config["solver"] !== "2ab") throw new OrreryError("bad_config", `solver ${JSON.stringify(config["solver"])} is not known; the RES sampler here is "2ab"`);
-  const options = { steps: number("num_steps"), sigmaMin: number("sigma_min"), sigmaMax: number("sigma_max"), rho: number("rho") };
-  const { shape } = golden.info(golden.names().includes("noise") ? "noise" : "output");
-  const noise = new RandomState(number("seed") ?? 1).standardNormalFloat32(shape.reduce((a, b) => a * b, 1));
-  const chosen = samplerNamed(name);
-  const sigmas = chosen.sigmas(options);
-  const output = await chosen.sample(toyDenoiser, noise, options);
-  return { noise: { data: noise, shape }, sigmas: { data: sigmas, shape: [sigmas.length] }, output: { data: output, shape } };
-};
-
-const checks: Readonly<Record<string, (fixture: Fixture) => Promise<Answers>>> = {
-  ...Object.fromEntries(tokenizerClassNames.map((name) => [name, tokenizer])),
-  [transformerClassName]: transformer,
-  [retinaFaceClassName]: faces,
-  [autoregressiveClassName]: autoregressive,
-  ResSampler: sampler("res2ab"),
-  EulerEDMSampler: sampler("euler"),
-  UniPCSampler: sampler("unipc"),
-};
 
 /**
  * Gradients that are zero but for rounding (of a key's bias, which softmax cancels) have no scale of their own: they are
  * compared on at least this part of the largest gradient in the fixture.
  */
-const gradientFloor = 1e-5;
+const leastGradient = 1e-5;
 
-const largest = (values: Float32Array): number => values.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-
-function largestDifference(name: string, got: Answers[string], want: Float32Array, floor: number): number {
-  if (got.data.length !== want.length) throw new OrreryError("parity_failed", `${name} has ${got.data.length} values, the reference ${want.length}`);
-  let difference = 0;
-  for (let i = 0; i < want.length; i++) {
-    const d = Math.abs(Number(got.data[i]) - want[i]!);
-    if (!(d <= difference)) difference = d;
-  }
-  return difference / (Math.max(largest(want), floor) || 1);
+async function gradientFloor(goldens: Goldens): Promise<number> {
+  let floor = 0;
+  for (const name of goldens.names().filter((n) => n.startsWith("grad."))) floor = (await goldens.tensor(name)).data.reduce((m, v) => Math.max(m, leastGradient * Math.abs(v)), floor);
+  return floor;
 }
 
-/**
- * Checks a fixture folder. Throws `bad_config` for a class that is not known, `bad_checkpoint` for weights that do not fit,
- * `parity_failed` for a golden tensor that nothing answers.
- */
-export async function checkParity(folder: string, runtime: Runtime): Promise<ParityLine[]> {
-  const config = await readJson(join(folder, "config.json"));
-  const { className } = await openComponent(folder);
-  const check = checks[className];
-  if (!check) throw new OrreryError("bad_config", `${join(folder, "config.json")}: no check for ${JSON.stringify(className)}; known are ${Object.keys(checks).join(", ")}`);
-  const golden = await openCheckpoint(join(folder, "golden.safetensors"));
-  try {
-    const answers = await check({ folder, config, golden, runtime });
-    const lines: ParityLine[] = [];
-    const wanted = golden.names().filter((n) => !feedNames.has(n));
-    let floor = 0;
-    for (const name of wanted.filter((n) => n.startsWith("grad."))) floor = Math.max(floor, gradientFloor * largest(await golden.readF32(name)));
-    for (const name of wanted) {
-      const answer = answers[name];
-      if (!answer) throw new OrreryError("parity_failed", `${join(folder, "golden.safetensors")} holds "${name}", which ${className} here does not answer`);
-      lines.push({ name, difference: largestDifference(name, answer, await golden.readF32(name), name.startsWith("grad.") ? floor : 0), tolerance: toleranceOf(name) });
-    }
-    return lines;
-  } finally {
-    await golden.close();
-  }
+/** Answers that are stored as integers. */
+const integerAnswers = new Set(["indices", "greedy_tokens"]);
+
+function lineOf(name: string, { shape, data }: Answer, golden: GoldenTensor, floor: number, wrong: (what: string) => OrreryError): ParityLine {
+  const show = (s: readonly number[]): string => `[${s.join(", ")}]`;
+  if (show(shape) !== show(golden.shape)) throw wrong(`has "${name}" of the wrong shape: expected ${show(shape)}, found ${show(golden.shape)}`);
+  // Time steps are whole numbers for some schedulers.
+  if (name !== "timesteps" && integerAnswers.has(name) !== isInteger(golden.dtype)) throw wrong(`has "${name}" of the wrong type: expected ${integerAnswers.has(name) ? "integers (I32 or I64)" : "F32"}, found ${golden.dtype}`);
+  return { name, difference: relativeDifference(data, golden.data, name.startsWith("grad.") ? floor : 0), tolerance: parityTolerance(name) };
 }
 
-/** Whether a line is within its tolerance; a difference that is not a number is not. */
-export const agrees = ({ difference, tolerance }: ParityLine): boolean => difference <= tolerance;
+/** The lines of a fixture all of whose golden tensors are known; throws `parity_failed` for one that is not. */
+export async function checkParity(folder: string, runtime: Runtime, options: ParityOptions = {}): Promise<ParityLine[]> {
+  const { className, lines, unknown } = await runParity(folder, runtime, options);
+  if (unknown.length > 0) throw new OrreryError("parity_failed", `${folder}: ${notRecognised(unknown, className)}`);
+  return lines;
+}
+
+/** What to say of golden tensors that nothing answers. */
+export const notRecognised = (names: readonly string[], className: string): string =>
+  `golden ${names.length === 1 ? "tensor" : "tensors"} ${names.join(", ")} not recognised as an input or an answer of ${className}`;
