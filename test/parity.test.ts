@@ -22,7 +22,7 @@ const copyOf = (name: string): string => {
   return to;
 };
 
-test.each(["diffusion-cosmos1", "diffusion-cosmos2-video", "sampler-res2ab"])("%s agrees with the reference", async (name) => {
+test.each(["autoregressive-llama3d", "diffusion-cosmos1", "diffusion-cosmos2-video", "sampler-res2ab"])("%s agrees with the reference", async (name) => {
   const lines = await checkParity(join(testdata, name), runtime);
   expect(lines.length).toBeGreaterThan(0);
   expect(lines.filter((l) => !agrees(l))).toEqual([]);
