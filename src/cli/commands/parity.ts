@@ -27,6 +27,8 @@ export const command = defineCommand({
       const report = await runParity(args.dir, runtime, { progress, signal });
       for (const { name, difference } of report.lines) output.text(`${name} ${scientific(difference)}`);
       for (const name of report.unknown) output.text(`${name} not recognised`);
+      const noise = report.lines.filter((l) => l.noise).map((l) => l.name);
+      if (noise.length > 0) output.text(`note: zero but for rounding, so measured on a thousandth of the largest gradient: ${noise.join(", ")}`);
       if (report.unused.length > 0) output.text(`note: not used by the network: ${report.unused.join(", ")}`);
       output.text(report.ok ? "parity ok" : "parity FAILED");
       output.data(report);
