@@ -130,13 +130,6 @@ function lineOf(name: string, { shape, data }: Answer, golden: GoldenTensor, ste
   return { name, difference: relativeDifference(data, golden.data, noise ? floor * steepest : 0), tolerance: parityTolerance(name), ...(noise ? { noise } : {}) };
 }
 
-/** The lines of a fixture all of whose golden tensors are known; throws `parity_failed` for one that is not. */
-export async function checkParity(folder: string, runtime: Runtime, options: ParityOptions = {}): Promise<ParityLine[]> {
-  const { className, lines, unknown } = await runParity(folder, runtime, options);
-  if (unknown.length > 0) throw new OrreryError("parity_failed", `${folder}: ${notRecognised(unknown, className)}`);
-  return lines;
-}
-
 /** What to say of golden tensors that nothing answers. */
 export const notRecognised = (names: readonly string[], className: string): string =>
   `golden ${names.length === 1 ? "tensor" : "tensors"} ${names.join(", ")} not recognised as an input or an answer of ${className}`;

@@ -37,7 +37,7 @@ export interface CompileOptions {
 export function compile({ outputs, target = "cpu", weights = {}, succeeds = {}, rewrite = true }: CompileOptions): Program {
   const names = Object.keys(outputs);
   const wanted = names.map((n) => outputs[n]!);
-  const roots = rewrite ? rewriteGraph(wanted, target) : wanted;
+  const roots = rewrite ? rewriteGraph(wanted) : wanted;
   const table: ReadonlyMap<string, Weight> = weights instanceof Map ? weights : new Map(Object.entries(weights));
   const writer = new OnnxWriter(target);
   const values = new Map<Tensor, string>();

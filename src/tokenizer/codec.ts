@@ -6,7 +6,7 @@
  */
 import { OrreryError } from "../errors.ts";
 import { parameters } from "../nn/index.ts";
-import { bindWeights, openComponent, readJson, type Bound, type Json } from "../registry/index.ts";
+import { bindWeights, openComponent, type Bound } from "../registry/index.ts";
 import { compile, input, type Tensor } from "../tensor/index.ts";
 import { hostTensor, type Executable, type HostTensor, type Runtime } from "../tensor/runtime/node.ts";
 import { compression, decode, decodeIndices, encode, encodeIndices, isDiscrete, parseTokenizerConfig, type Compression, type TokenizerConfig } from "./index.ts";
@@ -159,9 +159,3 @@ function cropTo(pixels: HostTensor, crop: { frames: number; height: number; widt
       }
   return hostTensor("float32", [b, c, frames, height, width], out);
 }
-
-/** Reads only a tokenizer's configuration. */
-export const readTokenizerConfig = async (folder: string): Promise<{ config: TokenizerConfig; json: Json }> => {
-  const json = await readJson(`${folder}/config.json`);
-  return { config: parseTokenizerConfig(json), json };
-};

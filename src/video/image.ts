@@ -1,11 +1,11 @@
 /** Still pictures: PNG out (written here, Node's zlib does the work), any common format in (through ffmpeg). */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { crc32, deflateSync } from "node:zlib";
 import { OrreryError, fromSystemError } from "../errors.ts";
 import type { Picture } from "./clip.ts";
 import { imageInput, lastComplaint, runTool } from "./ffmpeg.ts";
 import type { SizeOptions } from "./filters.ts";
-import { PartialFile } from "../partial-file.ts";
+import { writeFileAtomic } from "../partial-file.ts";
 
 /** A PNG file of RGB bytes `[H, W, 3]`. The same picture gives the same file. */
 export function encodePng({ pixels, width, height }: Picture): Uint8Array {
@@ -46,15 +46,7 @@ function pngChunk(type: string, data: Uint8Array): Buffer {
 
 /** Writes a PNG file; it appears whole or not at all. @throws `file_not_found` (folder), `io_failed`, `disk_full`. */
 export async function writePng(path: string, picture: Picture): Promise<void> {
-  const bytes = encodePng(picture);
-  const file = await PartialFile.open(path);
-  try {
-    await writeFile(file.temporary, bytes);
-  } catch (error) {
-    await file.discard();
-    throw fromSystemError(error, path);
-  }
-  await file.commit();
+  await writeFileAtomic(path, encodePng(picture));
 }
 
 /**

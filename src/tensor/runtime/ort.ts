@@ -61,7 +61,6 @@ export function ortRuntime(ort: OrtModule, { device, threads, provider, prealloc
     let spare: Values = preallocate
       ? Object.fromEntries(slots.map((slot) => [slot.input, overwritten(slot) ? current[slot.input]! : wrap({ dtype: slot.dtype, shape: slot.shape, data: allocate(slot.dtype, slot.initial.length) })]))
       : {};
-    for (const slot of slots) delete (slot as { initial?: TypedArray }).initial;
 
     return {
       program,
