@@ -22,6 +22,16 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "compare a network with the reference's golden tensors",
     load: () => import("./commands/parity.ts"),
   },
+  {
+    name: "tokenize encode",
+    summary: "turn video into latents or code indices",
+    load: () => import("./commands/tokenize-encode.ts"),
+  },
+  {
+    name: "tokenize decode",
+    summary: "turn latents or code indices back into video",
+    load: () => import("./commands/tokenize-decode.ts"),
+  },
 ];
 
 /** What a first word that is not a command by itself stands for. */

@@ -8,16 +8,29 @@ import type { Clip } from "../video/index.ts";
 /** TokenBench adds numpy's float32 epsilon to the root, so equal videos score 186.6 dB and not infinity. */
 const float32Epsilon = 2 ** -23;
 
+/** PSNR in dB of a mean squared error of bytes. */
+export const psnrOf = (meanSquaredError: number): number => 20 * Math.log10(255 / (Math.sqrt(meanSquaredError) + float32Epsilon));
+
+/** Sum of squared differences of each frame; whole numbers, and so exact. */
+export function squaredErrors(original: Clip, reconstructed: Clip): Float64Array {
+  checkSameShape(original, reconstructed);
+  const [a, b] = [original.frames, reconstructed.frames];
+  const size = a.length / original.frameCount;
+  const sums = new Float64Array(original.frameCount);
+  for (let t = 0, i = 0; t < sums.length; t++) {
+    let squares = 0;
+    for (const end = i + size; i < end; i++) squares += (a[i]! - b[i]!) ** 2;
+    sums[t] = squares;
+  }
+  return sums;
+}
+
 /**
  * Peak signal-to-noise ratio in dB over a whole video at once (not the mean over frames):
  * `20 * log10(255 / (sqrt(mse) + 2^-23))`.
  */
 export function psnr(original: Clip, reconstructed: Clip): number {
-  checkSameShape(original, reconstructed);
-  const [a, b] = [original.frames, reconstructed.frames];
-  let squares = 0;
-  for (let i = 0; i < a.length; i++) squares += (a[i]! - b[i]!) ** 2;
-  return 20 * Math.log10(255 / (Math.sqrt(squares / a.length) + float32Epsilon));
+  return psnrOf(squaredErrors(original, reconstructed).reduce((sum, one) => sum + one, 0) / original.frames.length);
 }
 
 /** Mean over frames of the structural similarity, -1..1: scikit-image's `structural_similarity(channel_axis=2, data_range=255)`. */
@@ -39,7 +52,9 @@ export function ssimPerFrame(original: Clip, reconstructed: Clip): Float64Array 
   });
 }
 
-const window = 7;
+/** Sides of the windows that structural similarity looks at. */
+export const smallestSsimSide = 7;
+const window = smallestSsimSide;
 const samples = window * window;
 const c1 = (0.01 * 255) ** 2;
 const c2 = (0.03 * 255) ** 2;

@@ -27,6 +27,7 @@ export interface Codec {
   readonly compression: Compression;
   readonly discrete: boolean;
   readonly temporalWindow: number;
+  readonly tile: number;
   /** Codes pixels [B, 3, T, H, W] in -1..1, T at most a window. Sizes are padded up to what the network takes. */
   encode(pixels: Float32Array, shape: readonly number[]): Promise<Coded>;
   /** Pixels [B, 3, T, H, W] of a coded block, cropped to `frames`, `height` and `width` when these are given. */
@@ -95,6 +96,7 @@ export function codec(config: TokenizerConfig, { weights, weightsFolder }: Pick<
     compression: factors,
     discrete,
     temporalWindow: window,
+    tile,
     async encode(pixels, shape) {
       const padded = padForNetwork(hostTensor("float32", shape, pixels), factors);
       const grid = tileGrid(padded.shape, tile, factors.spatial);
@@ -127,14 +129,19 @@ export function codec(config: TokenizerConfig, { weights, weightsFolder }: Pick<
 
 const scaleTile = ({ top, left, height, width }: Tile, by: number): Tile => ({ top: top * by, left: left * by, height: height * by, width: width * by });
 
+/** The frames and sides that the network is given for a window of these: up to 1 + k * temporal, and multiples of spatial. */
+export function paddedSize({ frames, height, width }: { frames: number; height: number; width: number }, { temporal, spatial }: Pick<Compression, "temporal" | "spatial">): { frames: number; height: number; width: number } {
+  const side = (d: number): number => Math.max(2, Math.ceil(d / spatial)) * spatial;
+  return { frames: 1 + Math.ceil((frames - 1) / temporal) * temporal, height: side(height), width: side(width) };
+}
+
 /**
- * What the network takes: frames repeat the last one up to 1 + k * temporal, sides grow by mid-grey (0) on all sides as in
- * the reference's `pad_video_batch`, here at the right and bottom only so that cropping needs no offsets.
+ * What the network takes: frames repeat the last one, sides grow by mid-grey (0) on all sides as in the reference's
+ * `pad_video_batch`, here at the right and bottom only so that cropping needs no offsets.
  */
-function padForNetwork(pixels: HostTensor, { temporal, spatial }: Compression): HostTensor {
+function padForNetwork(pixels: HostTensor, factors: Compression): HostTensor {
   const [b, c, t, h, w] = pixels.shape as [number, number, number, number, number];
-  const frames = 1 + Math.ceil((t - 1) / temporal) * temporal;
-  const [height, width] = [h, w].map((d) => Math.max(2, Math.ceil(d / spatial)) * spatial) as [number, number];
+  const { frames, height, width } = paddedSize({ frames: t, height: h, width: w }, factors);
   if (frames === t && height === h && width === w) return pixels;
   const out = new Float32Array(b * c * frames * height * width);
   for (let p = 0; p < b * c; p++)
