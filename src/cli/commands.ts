@@ -18,6 +18,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/doctor.ts"),
   },
   {
+    name: "inspect",
+    summary: "say what a model, checkpoint, latents, training run or video holds",
+    load: () => import("./commands/inspect.ts"),
+  },
+  {
     name: "parity",
     summary: "compare a network with the reference's golden tensors",
     load: () => import("./commands/parity.ts"),
