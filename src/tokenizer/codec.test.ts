@@ -10,7 +10,7 @@ import { hostTensor, openRuntime, type Runtime } from "../tensor/runtime/node.ts
 import { codec, openCodec } from "./codec.ts";
 import { drawn, goldenConfig } from "./goldens.cases.ts";
 import { decode, encode } from "./index.ts";
-import { blendTiles, cropTile, tileGrid } from "./tiles.ts";
+import { cropTile, startBlend, tileGrid } from "./tiles.ts";
 
 const name = "kl-8x8x8";
 const config = goldenConfig(name);
@@ -59,7 +59,9 @@ test("large pictures are coded by tiles into latents of the same shape", async (
 test("cutting into tiles and blending them changes nothing", () => {
   const picture = hostTensor("float32", [1, 2, 1, 40, 56], drawn("picture", [1, 2, 1, 40, 56]));
   for (const mode of ["linear", "nearest"] as const) {
-    const joined = blendTiles(tileGrid(picture.shape, 16, 8).map((tile) => ({ tile, value: cropTile(picture, tile) })), mode);
+    const blend = startBlend({ height: 40, width: 56 }, mode);
+    for (const tile of tileGrid(picture.shape, 16, 8)) blend.add(tile, cropTile(picture, tile));
+    const joined = blend.result();
     expect(joined.shape).toEqual(picture.shape);
     (joined.data as Float32Array).forEach((v, i) => expect(Math.abs(v - (picture.data as Float32Array)[i]!)).toBeLessThan(1e-6));
   }

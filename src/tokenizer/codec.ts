@@ -10,7 +10,7 @@ import { bindWeights, openComponent, type Bound } from "../registry/index.ts";
 import { compile, input, type Tensor } from "../tensor/index.ts";
 import { hostTensor, type Executable, type HostTensor, type Runtime } from "../tensor/runtime/node.ts";
 import { compression, decode, decodeIndices, encode, encodeIndices, isDiscrete, parseTokenizerConfig, type Compression, type TokenizerConfig } from "./index.ts";
-import { blendTiles, cropTile, tileGrid, type Tile } from "./tiles.ts";
+import { cropTile, startBlend, tileGrid, type Tile } from "./tiles.ts";
 
 export interface CodecOptions {
   /** Frames of a window; one more than a multiple of the temporal compression. */
@@ -101,22 +101,22 @@ export function codec(config: TokenizerConfig, { weights, weightsFolder }: Pick<
       const padded = padForNetwork(hostTensor("float32", shape, pixels), factors);
       const grid = tileGrid(padded.shape, tile, factors.spatial);
       if (grid.length === 1) return encodeTile(padded.data as Float32Array, padded.shape);
-      const parts: { tile: Tile; value: Coded }[] = [];
+      // Indices cannot be blended: the overlap keeps whichever tile lies deeper inside.
+      const blend = startBlend(scaledSize(padded.shape, 1 / factors.spatial), discrete ? "nearest" : "linear");
       for (const t of grid) {
         const part = cropTile(padded, t);
-        parts.push({ tile: scaleTile(t, 1 / factors.spatial), value: await encodeTile(part.data as Float32Array, part.shape) });
+        blend.add(scaleTile(t, 1 / factors.spatial), await encodeTile(part.data as Float32Array, part.shape));
       }
-      // Indices cannot be blended: the overlap keeps whichever tile lies deeper inside.
-      return blendTiles(parts, discrete ? "nearest" : "linear");
+      return blend.result();
     },
     async decode(coded, crop) {
       const grid = tileGrid(coded.shape, tile / factors.spatial, 1);
       let out: HostTensor;
       if (grid.length === 1) out = await decodeTile(coded);
       else {
-        const parts: { tile: Tile; value: HostTensor }[] = [];
-        for (const t of grid) parts.push({ tile: scaleTile(t, factors.spatial), value: await decodeTile(cropTile(coded, t)) });
-        out = blendTiles(parts, "linear");
+        const blend = startBlend(scaledSize(coded.shape, factors.spatial), "linear");
+        for (const t of grid) blend.add(scaleTile(t, factors.spatial), await decodeTile(cropTile(coded, t)));
+        out = blend.result();
       }
       return crop ? cropTo(out, crop) : out;
     },
@@ -127,6 +127,7 @@ export function codec(config: TokenizerConfig, { weights, weightsFolder }: Pick<
   };
 }
 
+const scaledSize = (shape: readonly number[], by: number): { height: number; width: number } => ({ height: shape.at(-2)! * by, width: shape.at(-1)! * by });
 const scaleTile = ({ top, left, height, width }: Tile, by: number): Tile => ({ top: top * by, left: left * by, height: height * by, width: width * by });
 
 /** The frames and sides that the network is given for a window of these: up to 1 + k * temporal, and multiples of spatial. */

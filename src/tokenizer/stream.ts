@@ -155,9 +155,14 @@ export async function decodeToVideo(latents: LatentsReader, out: string, codec: 
   const { fps = info.fps, crf, progress = silent, signal } = options;
   const writer = await openVideoWriter(out, { width: info.width, height: info.height, fps, signal, ...defined({ crf }) });
   const stage = `decoding ${info.source}`;
+  // One memory for every frame that is written: the writer holds on to what it was given until the file is finished.
+  const frame = new Uint8Array(info.width * info.height * 3);
   try {
     for await (const clip of decodeWindows(latents, codec)) {
-      for (let i = 0; i < clip.frameCount; i++) await writer.write(frameAt(clip, i).pixels);
+      for (let i = 0; i < clip.frameCount; i++) {
+        frame.set(frameAt(clip, i).pixels);
+        await writer.write(frame);
+      }
       progress({ stage, done: writer.frameCount, total: info.frames, unit: "frames" });
       throwIfCancelled(signal, stage);
     }

@@ -38,30 +38,45 @@ export function cropTile(t: HostTensor, { top, left, height, width }: Tile): Hos
   return hostTensor(t.dtype, [...t.shape.slice(0, -2), height, width], data);
 }
 
-/** Joins tiles. "linear" averages overlaps by the distance to the tile's edge; "nearest" takes the tile that is deepest there. */
-export function blendTiles(parts: readonly { tile: Tile; value: HostTensor }[], mode: "linear" | "nearest"): HostTensor {
-  const height = Math.max(...parts.map(({ tile }) => tile.top + tile.height));
-  const width = Math.max(...parts.map(({ tile }) => tile.left + tile.width));
-  const first = parts[0]!.value;
-  const planes = size(first.shape.slice(0, -2));
-  const data = allocate(first.dtype, planes * height * width);
+export interface Blend {
+  /** Adds what was made of a tile; `value` is not needed afterwards. */
+  add(tile: Tile, value: HostTensor): void;
+  /** The whole, once every tile is in. */
+  result(): HostTensor;
+}
+
+/**
+ * Joins tiles into a picture of `height` x `width` as they come, so that only one is held beside the whole. "linear"
+ * averages overlaps by the distance to the tile's edge; "nearest" takes the tile that is deepest there.
+ */
+export function startBlend({ height, width }: { height: number; width: number }, mode: "linear" | "nearest"): Blend {
+  let out: HostTensor | undefined;
   const weight = new Float32Array(height * width);
-  for (const { tile, value } of parts) {
-    for (let y = 0; y < tile.height; y++)
-      for (let x = 0; x < tile.width; x++) {
-        const depth = Math.min(x + 1, tile.width - x) * Math.min(y + 1, tile.height - y);
-        const at = (tile.top + y) * width + tile.left + x;
-        const before = weight[at]!;
-        if (mode === "nearest" && depth <= before) continue;
-        const share = mode === "nearest" ? 1 : depth / (before + depth);
-        weight[at] = mode === "nearest" ? depth : before + depth;
-        for (let p = 0; p < planes; p++) {
-          const to = p * height * width + at;
-          const v = value.data[(p * tile.height + y) * tile.width + x]!;
-          if (typeof v === "bigint") data[to] = v;
-          else data[to] = share === 1 ? v : Number(data[to]) + share * (v - Number(data[to]));
+  return {
+    add(tile, value) {
+      const before = value.shape.slice(0, -2);
+      const planes = size(before);
+      out ??= hostTensor(value.dtype, [...before, height, width], allocate(value.dtype, planes * height * width));
+      const { data } = out;
+      for (let y = 0; y < tile.height; y++)
+        for (let x = 0; x < tile.width; x++) {
+          const depth = Math.min(x + 1, tile.width - x) * Math.min(y + 1, tile.height - y);
+          const at = (tile.top + y) * width + tile.left + x;
+          const held = weight[at]!;
+          if (mode === "nearest" && depth <= held) continue;
+          const share = mode === "nearest" ? 1 : depth / (held + depth);
+          weight[at] = mode === "nearest" ? depth : held + depth;
+          for (let p = 0; p < planes; p++) {
+            const to = p * height * width + at;
+            const v = value.data[(p * tile.height + y) * tile.width + x]!;
+            if (typeof v === "bigint") data[to] = v;
+            else data[to] = share === 1 ? v : Number(data[to]) + share * (v - Number(data[to]));
+          }
         }
-      }
-  }
-  return hostTensor(first.dtype, [...first.shape.slice(0, -2), height, width], data);
+    },
+    result() {
+      if (!out) throw new TypeError("no tile was added");
+      return out;
+    },
+  };
 }
