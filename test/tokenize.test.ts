@@ -114,6 +114,12 @@ describe("encode and decode", () => {
     expect(await written("--fps", "50")).toEqual([true, true]);
   });
 
+  test("a variable frame rate is spoken of, unless it is made even", async () => {
+    execFileSync(process.env["ORRERY_FFMPEG"] ?? "ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "testsrc=s=32x32:r=25:d=1", "-vf", "select='lt(n,10)+not(mod(n,5))'", "-fps_mode", "passthrough", "-threads", "1", at("uneven.mp4")]);
+    const notes = async (...more: string[]): Promise<boolean> => (await orrery("tokenize", "encode", at("uneven.mp4"), "-o", at("uneven.safetensors"), "-m", at("model"), "--threads", "2", ...more)).out.includes("uneven times");
+    expect([await notes(), await notes("--fps", "25")]).toEqual([true, false]);
+  });
+
   test("a tokenizer that did not make the latents is refused, unless it is asked for", async () => {
     await orrery("tokenize", "encode", at("still.mp4"), "-o", at("mine.safetensors"), "-m", at("model"), "--threads", "2");
     const decoding = (...more: string[]): Promise<Outcome> => orrery("tokenize", "decode", at("mine.safetensors"), "-o", at("mine.mp4"), "--threads", "2", ...more);

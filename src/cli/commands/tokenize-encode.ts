@@ -74,7 +74,8 @@ export const command = defineCommand({
       import("../../video/index.ts"), import("../../tokenizer/stream.ts"), import("../../tokenizer/latents-info.ts"), import("../../evaluation/reconstruction.ts"),
     ]);
     // A name that is wrong should not be found out after an hour of work on the others.
-    for (const clip of clips) await probeVideo(clip, { signal });
+    const uneven = new Set<string>();
+    for (const clip of clips) if ((await probeVideo(clip, { signal })).isVariableFrameRate && fps === undefined) uneven.add(clip);
     const dtype = ({ f32: "F32", f16: "F16", bf16: "BF16" } as const)[options.dtype];
     const reading = { dtype, ...options.size, ...(fps === undefined ? {} : { fps }), ...(maxFrames === undefined ? {} : { maxFrames }), progress, signal };
     const done: Encoded[] = [];
@@ -86,6 +87,7 @@ export const command = defineCommand({
         const meter = report ? reconstructionMeter() : undefined;
         const info = before ?? (await encodeVideo(clip, latents, codec, identity, { ...reading, onWarning: ({ message }) => warnings.push(message), ...(meter ? { compare: meter.add } : {}) }));
         const result: Encoded = { clip, latents, written: !before, info, warnings, ...(meter ? { reconstruction: meter.result() } : {}) };
+        if (uneven.has(clip)) warnings.push(`its frames come at uneven times; each is kept, and decoded they follow each other evenly at ${+info.fps.toFixed(3)} fps (--fps keeps the times instead)`);
         done.push(result);
         const { latentFrames, latentHeight, latentWidth } = latentsLayout(info);
         output.text(`${latents}${before ? " (already there)" : ""}: ${info.frames} frames of ${info.width} x ${info.height} in windows of ${info.window}, as ${latentFrames} x ${latentHeight} x ${latentWidth} ${info.kind === "discrete" ? "indices" : "latents"}`);
