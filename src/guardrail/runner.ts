@@ -128,7 +128,7 @@ const words = (stage: Stage): string => stage.replace("-", " ");
 
 /** Why a subject is not even shown to the guards. `hopeless` ones cannot be hashed either. */
 function refusal(policy: Policy, subject: Subject): { message: string; hopeless: boolean } | undefined {
-  if (!stages.includes(subject.stage)) return { message: `"${(subject.stage as string).slice(0, 40)}" is not a stage of a generation`, hopeless: true };
+  if (!stages.includes(subject.stage)) return { message: `the subject is of no stage of a generation (${stages.join(", ")})`, hopeless: true };
   if (subject.stage === "video") {
     const { frames, width, height, frameCount } = subject.clip ?? {};
     if (!(frames instanceof Uint8Array) || frameCount < 1 || frames.length !== frameCount * width * height * 3) return { message: "the video has no frames, or not as many bytes as its size says", hopeless: true };
