@@ -5,6 +5,7 @@ export {
   addNoise, denoise, drawSigma, edmLoss, edmScaling, edmScalingOf, flowScaling, flowScalingOf, lossWeight, lossWeightOf, perLatent, sigmaData,
   type Network, type Scaling, type SigmaOptions,
 } from "./diffusion/edm.ts";
+export { conditionedDenoise, conditionedLoss, noised, scalingOf, weightOf, type Condition, type ConditionedNetwork, type Conditioning, type Formulation } from "./diffusion/conditioning.ts";
 export { drawTime, flowDenoise, flowLoss, interpolate, shiftTime, velocity, type TimeOptions } from "./diffusion/flow.ts";
 export {
   guide, guided, karrasGrid, samplerNamed, samplerNames, samplers,
