@@ -1,10 +1,19 @@
-/** Guards of what goes in and comes out: the policy, the runner that decides by it, and the face detector's network. */
-export { readPolicy, parsePolicy, type Policy, type PolicyEntry } from "./policy.ts";
-export { hashSubject, runGuards, type GuardFactory, type Guards } from "./runner.ts";
+/** Guards of what goes in and comes out: the policy, the runner that decides by it, the signed record, and the face detector's network. */
+export { canonicalJson } from "./canonical-json.ts";
+export { hashClip, hashSubject } from "./hash.ts";
+export { openGuards, type OpenGuardsOptions } from "./open.ts";
+export { type GuardFactory, type Processor, type ProcessorFactory } from "./opened.ts";
+export { readPolicy, parsePolicy, standardPolicyPath, type FrameRule, type Policy, type PolicyEntry, type ProcessorEntry } from "./policy.ts";
+export { requireDeliverable, type Processed, type ProcessStep } from "./postprocess.ts";
+export {
+  buildSafetyRecord, keyIdOf, signRecord, verifyRecord,
+  type RecordedModel, type RecordedUpsampling, type RecordVerification, type SafetyRecord, type SafetyRecordInput, type SignedSafetyRecord,
+} from "./record.ts";
+export { runGuards, type GuardDescription, type Guards } from "./runner.ts";
 export { categories, categoriesOf, categoryIds, fromVocabulary, isCategoryId, type CategoryId, type Vocabulary } from "./taxonomy.ts";
 export {
   isGenuine, requireAllowed, stages,
-  type Coverage, type Finding, type Guard, type Stage, type Strength, type Subject, type TextSubject, type Verdict, type VerdictKind, type Verdicts, type VideoSubject,
+  type Answer, type Coverage, type Finding, type Guard, type Stage, type Strength, type Subject, type TextSubject, type Verdict, type VerdictKind, type Verdicts, type VideoSubject,
 } from "./verdict.ts";
 export {
   decodeBoxes, decodeLandmarks, detectFaces, nonMaximumSuppression, parseRetinaFaceConfig, priorBoxes, retinaFace, retinaFaceClassName,

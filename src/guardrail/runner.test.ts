@@ -3,7 +3,9 @@ import { describe, expect, test } from "vitest";
 import { makeClip } from "../video/index.ts";
 import { isolateGuard } from "./isolate.ts";
 import { parsePolicy } from "./policy.ts";
-import { type GuardFactory, hashSubject, runGuards } from "./runner.ts";
+import { hashSubject } from "./hash.ts";
+import type { GuardFactory } from "./opened.ts";
+import { runGuards } from "./runner.ts";
 import { categoriesOf, fromVocabulary } from "./taxonomy.ts";
 import { type Guard, requireAllowed, type Stage, stages, type Subject, type Verdicts } from "./verdict.ts";
 
@@ -15,8 +17,14 @@ const subjects: Record<Stage, Subject> = {
 };
 
 const guardOf = (check: (subject: Subject) => unknown, extra: Partial<Guard> = {}): Guard => ({
-  model: "test", version: "1", strength: "pattern", covers: ["O1", "O2"], stages, check: async (subject) => (await check(subject)) as never, ...extra,
+  model: "test", version: "1", strength: "pattern", covers: ["O1", "O2"], stages,
+  check: async (subject) => {
+    const answer = (await check(subject)) as never;
+    return subject.stage === "video" && isObject(answer) ? { framesChecked: subject.clip.frameCount, ...(answer as object) } as never : answer;
+  },
+  ...extra,
 });
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
 const passes = (): Guard => guardOf(() => ({ findings: [] }));
 const finds = (confidence: number, category = "O1"): Guard => guardOf(() => ({ findings: [{ category, confidence, evidence: ["seen"] }] }));
 const policyOf = (guards: string, more = ""): ReturnType<typeof parsePolicy> => parsePolicy(`policy: test\nversion: 3\n${more}guards:\n${guards}`);
@@ -52,7 +60,7 @@ const faults: Record<string, Guard | GuardFactory> = {
   "confidence is text": guardOf(() => ({ findings: [{ category: "O1", confidence: "0.1", evidence: [] }] })),
   "confidence above 1": guardOf(() => ({ findings: [{ category: "O1", confidence: 7, evidence: [] }] })),
   "out of memory": guardOf(() => new Array(-1)),
-  "too many findings": guardOf(() => ({ findings: Array.from({ length: 1001 }, () => ({ category: "O1", confidence: 0, evidence: [] })) })),
+  "too many findings": guardOf(() => ({ findings: Array.from({ length: 20_001 }, () => ({ category: "O1", confidence: 0, evidence: [] })) })),
   "cannot be opened": async () => { throw new Error("no weights"); },
   "covers what there is not": guardOf(() => ({ findings: [] }), { covers: ["O77" as never] }),
   "cannot check this stage": guardOf(() => ({ findings: [] }), { stages: [] }),
@@ -135,10 +143,19 @@ describe("decisions", () => {
     expect((await run({ a: guardOf(() => ({ findings: [] }), { covers: ["O1", "O7"] }) }, subjects.prompt, demanding)).decision).toBe("allow");
   });
 
-  test("a guard that writes to the frames blocks", async () => {
-    const clip = makeClip(new Uint8Array(48), 4, 4, 8);
-    const verdicts = await run({ a: guardOf((s) => { if (s.stage === "video") s.clip.frames[0] = 255; return { findings: [] }; }) }, { stage: "video", clip });
-    expect(verdicts.message).toMatch(/changed the frames/);
+  test("what one guard writes to its frames no other guard sees, nor the caller", async () => {
+    const clip = makeClip(new Uint8Array(48).fill(7), 4, 4, 8);
+    const seen: number[] = [];
+    const writes = guardOf((s) => { if (s.stage === "video") s.clip.frames.fill(255); return { findings: [] }; });
+    const looks = guardOf((s) => { if (s.stage === "video") seen.push(s.clip.frames[0]!); return { findings: [] }; });
+    const verdicts = await run({ a: writes, b: looks, c: writes }, { stage: "video", clip });
+    expect([verdicts.decision, ...seen, clip.frames[0]]).toEqual(["allow", 7, 7]);
+  });
+
+  test("frames that change while they are checked are not the frames that were allowed", async () => {
+    const clip = makeClip(new Uint8Array(48).fill(7), 4, 4, 8);
+    const verdicts = await run({ a: guardOf(() => { clip.frames.fill(0); return { findings: [] }; }) }, { stage: "video", clip });
+    expect(() => requireAllowed(verdicts, hashSubject({ stage: "video", clip }))).toThrow(/other content/);
   });
 
   test("after close, and after Ctrl-C, nothing is allowed", async () => {

@@ -5,74 +5,87 @@
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { OrreryError } from "../errors.ts";
 import { throwIfCancelled } from "../progress.ts";
 import type { Clip } from "../video/index.ts";
-import type { Policy, PolicyEntry } from "./policy.ts";
+import { hashSubject } from "./hash.ts";
+import { closeAll, type GuardFactory, type OpenedGuard, openGuard, type OpenedProcessor, openProcessor, type ProcessorFactory } from "./opened.ts";
+import { copyFrames, sampledFrames, weigh } from "./frames.ts";
+import type { Policy } from "./policy.ts";
+import { processClip, type Processed } from "./postprocess.ts";
 import { categories, categoryIds, isCategoryId, type CategoryId } from "./taxonomy.ts";
-import { issue, type Coverage, type Finding, type Guard, type Stage, stages, type Strength, type Subject, type Verdict, type Verdicts } from "./verdict.ts";
-
-/** Opens a guard of one kind with a policy entry's settings. Throws when it cannot; the guard then counts as failed. */
-export type GuardFactory = (entry: PolicyEntry) => Promise<Guard>;
+import { said, within } from "./time.ts";
+import { issue, type Coverage, type Stage, stages, type Strength, type Subject, type Verdict, type Verdicts } from "./verdict.ts";
 
 export interface Guards {
   readonly policy: Policy;
   /** Checks one subject with every guard of its stage, all at once. Failures of guards block; only `cancelled` is thrown. */
   check(subject: Subject, options?: { signal?: AbortSignal }): Promise<Verdicts>;
+  /**
+   * Does to an allowed video what the policy demands before anybody gets it, such as blurring faces.
+   * @throws `blocked` for a video that `verdicts` do not allow, and when required work fails.
+   */
+  process(clip: Clip, verdicts: Verdicts, options?: { signal?: AbortSignal }): Promise<Processed>;
   /** What each guard is, or why it could not be opened. */
-  describe(): readonly { name: string; required: boolean; stages: readonly Stage[]; model?: string; version?: string; strength?: Strength; covers: readonly CategoryId[]; failure?: string }[];
+  describe(): readonly GuardDescription[];
   /** Ends the guards; a check afterwards blocks. */
   close(): Promise<void>;
 }
 
-interface Opened {
-  entry: PolicyEntry;
-  guard?: Guard;
+export interface GuardDescription {
+  name: string;
+  kind: string;
+  required: boolean;
+  /** Empty for work on frames that were allowed. */
+  stages: readonly Stage[];
+  model?: string;
+  version?: string;
+  strength?: Strength;
+  covers: readonly CategoryId[];
   failure?: string;
 }
 
 const answer = z.object({
-  findings: z.array(z.object({ category: z.custom<CategoryId>(isCategoryId), confidence: z.number().min(0).max(1), evidence: z.array(z.string().max(2000)).max(200) })).max(1000),
+  findings: z
+    .array(z.object({ category: z.custom<CategoryId>(isCategoryId), confidence: z.number().min(0).max(1), evidence: z.array(z.string().max(2000)).max(200), frame: z.number().int().min(0).optional() }))
+    .max(20_000),
+  framesChecked: z.number().int().min(0).optional(),
 });
 
-/** Opens every guard that the policy names, with `factories` by kind. A guard that does not open blocks later, if required. */
-export async function runGuards(policy: Policy, factories: Readonly<Record<string, GuardFactory>>): Promise<Guards> {
-  const opened = await Promise.all(policy.guards.map((entry) => openOne(entry, factories)));
+/** A verdict keeps so many findings, those of highest confidence; the numbers of hits are of all. */
+const keptFindings = 100;
+
+/** Opens every guard that the policy names, with factories by kind. A guard that does not open blocks later, if required. */
+export async function runGuards(policy: Policy, factories: Readonly<Record<string, GuardFactory>>, processors: Readonly<Record<string, ProcessorFactory>> = {}): Promise<Guards> {
+  const [guards, work] = await Promise.all([
+    Promise.all(policy.guards.map((entry) => openGuard(entry, factories))),
+    Promise.all(policy.postprocess.map((entry) => openProcessor(entry, processors))),
+  ]);
   let closed = false;
+  const shut = <T extends OpenedGuard | OpenedProcessor>(opened: readonly T[]): readonly T[] =>
+    closed ? opened.map(({ entry }) => ({ entry, failure: "the guards have been closed" }) as T) : opened;
   return {
     policy,
     check: async (subject, { signal } = {}) => {
       throwIfCancelled(signal, "checking");
-      const outcome = await checkSubject(policy, closed ? opened.map(({ entry }) => ({ entry, failure: "the guards have been closed" })) : opened, subject, signal);
+      const outcome = await checkSubject(policy, shut(guards), subject, signal);
       throwIfCancelled(signal, "checking");
       return issue(outcome);
     },
+    process: (clip, verdicts, { signal } = {}) => processClip(policy, shut(work), clip, verdicts, signal),
     describe: () =>
-      opened.map(({ entry, guard, failure }) => ({
-        name: entry.name, required: entry.required, stages: entry.stages, covers: guard?.covers ?? [],
-        ...(guard ? { model: guard.model, version: guard.version, strength: guard.strength } : { failure: failure! }),
+      [...guards, ...work].map(({ entry, is, failure }) => ({
+        name: entry.name, kind: entry.kind, required: entry.required, stages: "stages" in entry ? entry.stages : [], covers: [],
+        ...(is ?? { failure: failure! }),
       })),
     close: async () => {
       closed = true;
-      await Promise.allSettled(opened.map(async ({ guard }) => guard?.close?.()));
+      await closeAll([...guards, ...work]);
     },
   };
 }
 
-async function openOne(entry: PolicyEntry, factories: Readonly<Record<string, GuardFactory>>): Promise<Opened> {
-  const factory = Object.hasOwn(factories, entry.kind) ? factories[entry.kind] : undefined;
-  if (!factory) return { entry, failure: `there is no guard of kind "${entry.kind}"; known are ${Object.keys(factories).join(", ")}` };
-  try {
-    const guard = await factory(entry);
-    if (!Array.isArray(guard.covers) || !guard.covers.every(isCategoryId)) return { entry, failure: "it says that it covers a category that there is not" };
-    return { entry, guard };
-  } catch (error) {
-    return { entry, failure: `it could not be opened: ${said(error)}` };
-  }
-}
-
-async function checkSubject(policy: Policy, guards: readonly Opened[], given: Subject, signal: AbortSignal | undefined): Promise<Verdicts> {
-  // A copy, so that a caller who changes the text meanwhile changes nothing; frames are too many to copy and are hashed twice.
+async function checkSubject(policy: Policy, guards: readonly OpenedGuard[], given: Subject, signal: AbortSignal | undefined): Promise<Verdicts> {
+  // A copy, so that a caller who changes the text meanwhile changes nothing. Of frames, each guard gets its own copy below.
   const subject = { ...given };
   const begun = performance.now();
   const checkedAt = new Date().toISOString();
@@ -81,10 +94,9 @@ async function checkSubject(policy: Policy, guards: readonly Opened[], given: Su
   const subjectSha256 = wrong?.hopeless ? createHash("sha256").digest("hex") : hashSubject(subject);
   const verdicts = wrong
     ? concerned.map((g) => verdictOf(g, { verdict: "skipped", reason: wrong.message, durationMs: 0 }))
-    : await Promise.all(concerned.map((g) => ask(g, { ...subject }, signal)));
-  const meddled = !wrong && subject.stage === "video" && hashSubject(subject) !== subjectSha256;
+    : await Promise.all(concerned.map((g) => ask(g, subject, signal)));
   const coverage = coverageOf(verdicts, guards);
-  const missing = policy.mustCover.filter((id) => coverage.uncovered.includes(id));
+  const missing = (policy.mustCover[subject.stage] ?? []).filter((id) => coverage.uncovered.includes(id));
 
   const found = verdicts.filter((v) => v.verdict === "block");
   const failed = verdicts.filter((v) => v.required && (v.verdict === "error" || v.verdict === "skipped"));
@@ -107,9 +119,6 @@ async function checkSubject(policy: Policy, guards: readonly Opened[], given: Su
   } else if (missing.length > 0) {
     blockedBy = "failure";
     message = `no guard looked for ${missing.map((id) => categories[id]).join(", ")}, which policy "${policy.name}" demands`;
-  } else if (meddled) {
-    blockedBy = "failure";
-    message = "a guard changed the frames that it was given to look at";
   }
   return {
     // Said positively, and once: allowed is what has a required guard, all of them answering "allow", and nothing wrong.
@@ -130,101 +139,74 @@ const words = (stage: Stage): string => stage.replace("-", " ");
 function refusal(policy: Policy, subject: Subject): { message: string; hopeless: boolean } | undefined {
   if (!stages.includes(subject.stage)) return { message: `the subject is of no stage of a generation (${stages.join(", ")})`, hopeless: true };
   if (subject.stage === "video") {
-    const { frames, width, height, frameCount } = subject.clip ?? {};
-    if (!(frames instanceof Uint8Array) || frameCount < 1 || frames.length !== frameCount * width * height * 3) return { message: "the video has no frames, or not as many bytes as its size says", hopeless: true };
+    const { frames, width, height, frameCount, fps } = subject.clip ?? {};
+    const counts = [width, height, frameCount].every((n) => Number.isInteger(n) && n > 0) && fps > 0 && Number.isFinite(fps);
+    if (!(frames instanceof Uint8Array) || !counts || frames.length !== frameCount * width * height * 3) return { message: "the video has no frames, or not as many bytes as its size says", hopeless: true };
     return undefined;
   }
   if (typeof subject.text !== "string") return { message: `the ${words(subject.stage)} is not text`, hopeless: true };
+  if (/\p{Surrogate}/u.test(subject.text)) return { message: `the ${words(subject.stage)} holds halves of characters (lone surrogates), so it is not text`, hopeless: true };
   if (subject.text.trim() === "") return { message: `the ${words(subject.stage)} is empty`, hopeless: false };
   if (subject.text.length > policy.maxCharacters) return { message: `the ${words(subject.stage)} has ${subject.text.length} characters; policy "${policy.name}" reads at most ${policy.maxCharacters}`, hopeless: false };
   return undefined;
 }
 
-/** SHA-256 by which verdicts name what they are about: the text as UTF-8, or `WIDTHxHEIGHTxFRAMES@FPS\n` and the RGB bytes. */
-export function hashSubject(subject: Subject): string {
-  const hash = createHash("sha256");
-  if (subject.stage !== "video") return hash.update(subject.text, "utf8").digest("hex");
-  return hashClip(subject.clip);
-}
+type Outcome = Pick<Verdict, "verdict" | "durationMs"> & Partial<Pick<Verdict, "category" | "confidence" | "evidence" | "findings" | "frames" | "reason">>;
 
-function hashClip({ frames, width, height, frameCount, fps }: Clip): string {
-  return createHash("sha256").update(`${width}x${height}x${frameCount}@${fps}\n`).update(frames).digest("hex");
-}
-
-type Outcome = Pick<Verdict, "verdict" | "durationMs"> & Partial<Pick<Verdict, "category" | "confidence" | "evidence" | "findings" | "reason">>;
-
-function verdictOf({ entry, guard }: Opened, outcome: Outcome): Verdict {
+function verdictOf({ entry, is }: OpenedGuard, outcome: Outcome): Verdict {
   return {
     guard: entry.name, required: entry.required,
-    model: guard?.model ?? "none", version: guard?.version ?? "none", strength: guard?.strength ?? "pattern",
+    model: is?.model ?? "none", version: is?.version ?? "none", strength: is?.strength ?? "pattern",
     threshold: entry.threshold, evidence: [], findings: [],
+    ...(Object.keys(entry.thresholds).length > 0 ? { thresholds: { ...entry.thresholds } } : {}),
+    ...(entry.block ? { enforces: [...entry.block] } : {}),
     ...outcome,
   };
 }
 
 /** Asks one guard. Never rejects: whatever goes wrong is an `error` verdict. */
-async function ask(opened: Opened, subject: Subject, signal: AbortSignal | undefined): Promise<Verdict> {
-  const { entry, guard, failure } = opened;
+async function ask(opened: OpenedGuard, subject: Subject, signal: AbortSignal | undefined): Promise<Verdict> {
+  const { entry, guard, is, failure } = opened;
   const begun = performance.now();
   const elapsed = (): number => performance.now() - begun;
   const failed = (reason: string): Verdict => verdictOf(opened, { verdict: "error", reason, durationMs: elapsed() });
-  if (!guard) return entry.required ? failed(failure ?? "it is missing") : verdictOf(opened, { verdict: "skipped", reason: failure ?? "it is missing", durationMs: 0 });
-  if (!guard.stages.includes(subject.stage)) return failed(`it cannot check the ${words(subject.stage)}`);
-  const deadline = new AbortController();
-  const late = `it took longer than ${entry.timeoutMs} ms`;
-  let timer: NodeJS.Timeout | undefined;
-  let stop: (() => void) | undefined;
+  if (!guard || !is) return entry.required ? failed(failure ?? "it is missing") : verdictOf(opened, { verdict: "skipped", reason: failure ?? "it is missing", durationMs: 0 });
+  if (!is.stages.includes(subject.stage)) return failed(`it cannot check the ${words(subject.stage)}`);
   try {
-    const timeout = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(late)), entry.timeoutMs);
-      stop = () => reject(new Error("the request was cancelled"));
-      signal?.addEventListener("abort", stop, { once: true });
-    });
-    const given = await Promise.race([guard.check(subject, { signal: deadline.signal }), timeout]);
-    // A guard that never yields defeats the timer, not the clock.
-    if (elapsed() > entry.timeoutMs) return failed(late);
+    const shown = subject.stage === "video" ? sampledFrames(entry.frames, subject.clip.frameCount, subject.clip.fps) : [];
+    const own: Subject = subject.stage === "video" ? { stage: "video", clip: copyFrames(subject.clip, shown) } : { ...subject };
+    const given = await within(entry.timeoutMs, (stop) => guard.check(own, { signal: stop }), signal);
     const shaped = answer.safeParse(given);
     if (!shaped.success) return failed(`its answer is malformed (${shaped.error.issues[0]?.path.join(".") || "shape"}: ${shaped.error.issues[0]?.message})`);
-    return judge(opened, shaped.data.findings, elapsed());
+    const { findings, framesChecked } = shaped.data;
+    if (subject.stage === "video" && framesChecked !== shown.length) return failed(`it looked at ${framesChecked ?? "an unknown number"} of the ${shown.length} frames that it was given`);
+    if (findings.some(({ frame }) => frame !== undefined && frame >= shown.length)) return failed("it found something in a frame that it was not given");
+    const weighed = weigh(entry, findings, shown.length);
+    const kept = weighed.findings.slice(0, keptFindings).map((f) => (f.frame === undefined ? f : { ...f, frame: shown[f.frame]! }));
+    const top = kept[0];
+    return verdictOf(opened, {
+      verdict: weighed.blocks ? "block" : "allow",
+      ...(top ? { category: top.category, confidence: top.confidence, evidence: top.evidence } : {}),
+      findings: kept,
+      ...(subject.stage === "video" ? { frames: { of: subject.clip.frameCount, checked: shown.length, hits: weighed.hits, needed: weighed.needed } } : {}),
+      durationMs: elapsed(),
+    });
   } catch (error) {
     return failed(said(error));
-  } finally {
-    clearTimeout(timer);
-    if (stop) signal?.removeEventListener("abort", stop);
-    // A guard that is still at it is told to stop.
-    deadline.abort();
   }
 }
 
-function judge(opened: Opened, findings: readonly Finding[], durationMs: number): Verdict {
-  const { entry } = opened;
-  const sorted = [...findings].sort((a, b) => b.confidence - a.confidence);
-  const blocks = (f: Finding): boolean => (entry.block?.includes(f.category) ?? true) && f.confidence >= (entry.thresholds[f.category] ?? entry.threshold);
-  const top = sorted.find(blocks) ?? sorted[0];
-  return verdictOf(opened, {
-    verdict: sorted.some(blocks) ? "block" : "allow",
-    ...(top ? { category: top.category, confidence: top.confidence, evidence: top.evidence } : {}),
-    findings: sorted,
-    durationMs,
-  });
-}
-
-function coverageOf(verdicts: readonly Verdict[], guards: readonly Opened[]): Coverage {
+function coverageOf(verdicts: readonly Verdict[], guards: readonly OpenedGuard[]): Coverage {
   const covered: Partial<Record<CategoryId, { guard: string; strength: Strength }[]>> = {};
   for (const { guard: name, verdict, strength } of verdicts) {
     if (verdict !== "allow" && verdict !== "block") continue;
     const opened = guards.find(({ entry }) => entry.name === name);
     const enforced = opened?.entry.block;
-    for (const id of opened?.guard?.covers ?? []) if (enforced?.includes(id) ?? true) (covered[id] ??= []).push({ guard: name, strength });
+    for (const id of opened?.is?.covers ?? []) if (enforced?.includes(id) ?? true) (covered[id] ??= []).push({ guard: name, strength });
   }
   return {
     covered,
     uncovered: categoryIds.filter((id) => !covered[id]),
     weaklyCovered: categoryIds.filter((id) => covered[id]?.every(({ strength }) => strength !== "large-model")),
   };
-}
-
-function said(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return `${error instanceof OrreryError ? "" : "it failed: "}${text.split("\n")[0]!.slice(0, 300)}`;
 }

@@ -16,7 +16,7 @@ export interface TextSubject {
   text: string;
 }
 
-/** Frames of a finished generation, u8 RGB, before any blurring. Guards must not write to them. */
+/** Frames of a finished generation, u8 RGB, before any blurring. A guard is given a copy of those that its policy entry samples. */
 export interface VideoSubject {
   stage: "video";
   clip: Clip;
@@ -33,6 +33,18 @@ export interface Finding {
   confidence: number;
   /** What was found, for a reviewer. Never shown to the person who asked. */
   evidence: readonly string[];
+  /**
+   * The frame that it was found in: an index into the clip that the guard was given; in a verdict, the frame's number in the
+   * whole video. Absent for text, and for what was found in a video as a whole.
+   */
+  frame?: number;
+}
+
+/** What a guard answers: everything found, of any confidence; nothing found is an empty list. */
+export interface Answer {
+  findings: readonly Finding[];
+  /** Of a video: how many frames it looked at. Fewer than it was given is a failure, so that no frame is skipped in silence. */
+  framesChecked?: number;
 }
 
 /** One guard, opened. */
@@ -45,8 +57,8 @@ export interface Guard {
   /** Categories that it can find at all. */
   readonly covers: readonly CategoryId[];
   readonly stages: readonly Stage[];
-  /** Everything found, of any confidence; nothing found is an empty list. Throws when it cannot tell. */
-  check(subject: Subject, context: { signal: AbortSignal }): Promise<{ findings: readonly Finding[] }>;
+  /** Throws when it cannot tell. */
+  check(subject: Subject, context: { signal: AbortSignal }): Promise<Answer>;
   close?(): Promise<void>;
 }
 
@@ -64,12 +76,17 @@ export interface Verdict {
   category?: CategoryId;
   confidence?: number;
   evidence: readonly string[];
-  /** Findings, those below the threshold included. */
+  /** The findings of highest confidence, at most 100, those below the threshold included. */
   findings: readonly Finding[];
+  /** Of a video: the numbers of frames that there were, that were looked at, and that were over the threshold, by category. */
+  frames?: { of: number; checked: number; hits: Partial<Record<CategoryId, number>>; needed: number };
   model: string;
   version: string;
   strength: Strength;
   threshold: number;
+  /** Other thresholds for single categories, and the categories that may block, where the policy says so. */
+  thresholds?: Partial<Record<CategoryId, number>>;
+  enforces?: readonly CategoryId[];
   /** Why, for `error` and `skipped`. */
   reason?: string;
   durationMs: number;
