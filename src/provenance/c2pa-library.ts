@@ -5,13 +5,12 @@
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import type * as Library from "@contentauth/c2pa-wasm";
 
-type Library = typeof import("@contentauth/c2pa-wasm");
-
-let loading: Promise<Library> | undefined;
+let loading: Promise<typeof Library> | undefined;
 
 /** Loads the library once (9 MB of WebAssembly, about 0.1 s). */
-export function c2paLibrary(): Promise<Library> {
+export function c2paLibrary(): Promise<typeof Library> {
   loading ??= (async () => {
     const library = await import("@contentauth/c2pa-wasm");
     const bytes = await readFile(fileURLToPath(import.meta.resolve("@contentauth/c2pa-wasm/c2pa.wasm")));

@@ -70,7 +70,7 @@ describe("content credentials", () => {
     const boxes = topLevelBoxes(readFileSync(at("signed.mp4")))!;
     expect(boxes.map(({ type }) => type)).toEqual(["ftyp", "uuid", "moov", "free", "mdat"]);
     const media = boxes.filter((box) => !box.isCredential);
-    const position = fc.constantFrom(...media).chain(({ offset, size }) => fc.nat(size - 1).map((at) => offset + at));
+    const position = fc.constantFrom(...media).chain(({ offset, size }) => fc.nat(size - 1).map((inside) => offset + inside));
     await fc.assert(fc.asyncProperty(position, fc.integer({ min: 1, max: 255 }), async (where, by) => {
       const { state } = await verifyC2pa(changed(at("signed.mp4"), where, at("changed.mp4"), by), here);
       expect(["tampered", "unreadable", "absent"], `byte ${where} ^ ${by}`).toContain(state);
