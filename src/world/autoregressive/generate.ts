@@ -15,18 +15,23 @@ export interface GenerateOptions extends SamplingOptions, Omit<DecoderOptions, "
   newTokens: number;
   /** The same seed gives the same tokens. */
   seed?: number | undefined;
+  /** Where chance comes from, instead of `seed`: for one that goes on from an earlier call. */
+  random?: RandomState | undefined;
+  /** Only tokens below this are drawn: where the tokenizer has fewer codes than the model has words. */
+  vocabulary?: number | undefined;
   /** Generation ends once every sequence has met one of these; they end a sequence but are not part of it. */
   stopTokens?: readonly number[] | undefined;
+  /** Called with all new tokens so far after each; generation waits for it. */
+  onToken?: ((soFar: readonly (readonly number[])[]) => void | Promise<void>) | undefined;
   progress?: Progress | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /** The new tokens of each sequence: `newTokens` of them, or fewer before a stop token. */
-export async function generate({ prompts, newTokens, seed = 0, stopTokens = [], progress = silent, signal, temperature, topP, topK, ...model }: GenerateOptions): Promise<number[][]> {
+export async function generate({ prompts, newTokens, seed = 0, random = new RandomState(seed), vocabulary = Infinity, stopTokens = [], onToken, progress = silent, signal, temperature, topP, topK, ...model }: GenerateOptions): Promise<number[][]> {
   const sampling = { temperature, topP, topK };
   checkSampling(sampling);
   const shape = promptShape(prompts, newTokens, model.config);
-  const random = new RandomState(seed);
   const stops = new Set(stopTokens);
   const done = prompts.map(() => false);
   const out: number[][] = prompts.map(() => []);
@@ -41,12 +46,13 @@ export async function generate({ prompts, newTokens, seed = 0, stopTokens = [], 
     for (let count = 1; ; count++) {
       throwIfCancelled(signal, "generation");
       const width = logits.length / decoder.batch;
-      const chosen = prompts.map((_, i) => sampleToken(logits.subarray(i * width, (i + 1) * width), sampling, random));
+      const chosen = prompts.map((_, i) => sampleToken(logits.subarray(i * width, i * width + Math.min(width, vocabulary)), sampling, random));
       chosen.forEach((token, i) => {
         done[i] ||= stops.has(token);
         if (!done[i]) out[i]!.push(token);
       });
       report(count);
+      await onToken?.(out);
       if (count >= newTokens || done.every(Boolean)) return out;
       logits = await decoder.step(chosen);
     }

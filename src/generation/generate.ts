@@ -1,0 +1,111 @@
+/**
+ * The one door from a request to a file for a user. Read it from top to bottom: it is the whole way, and each step needs what
+ * the one before it made.
+ *
+ *     request ─► plan ─► words allowed ─► given frames ─► world model ─► frames allowed ─► marks, mp4, record
+ *
+ * Anything that is not allowed, or could not be checked, ends here with `blocked`, and leaves a record and no video.
+ */
+import { OrreryError } from "../errors.ts";
+import type { Guards } from "../guardrail/index.ts";
+import { silent, throwIfCancelled, type Progress } from "../progress.ts";
+import { writeJson } from "../registry/index.ts";
+import type { Clip } from "../video/index.ts";
+import { clearText, clearVideo, newTrail, type Trail, type Upsampler } from "./clearance.ts";
+import { readGiven } from "./given.ts";
+import type { WorldModel } from "./model.ts";
+import { planRequest, type Machine, type Plan } from "./plan.ts";
+import { guardedGlimpse, type PreviewOptions } from "./previews.ts";
+import { publish, type GenerationRecord, type Place, type Safety } from "./publish.ts";
+import type { GenerationRequest } from "./request.ts";
+import { rollOut } from "./roll-out.ts";
+
+/** What stands at the door: a model, the guards, and where the arithmetic runs. */
+export interface Door {
+  model: WorldModel;
+  guards: Guards;
+  machine: Machine;
+  upsampler?: Upsampler | undefined;
+}
+
+export interface GenerateOptions {
+  /** Looks at the plan before anything is made of it; throws what should stop it. */
+  onPlan?: ((plan: Plan) => void | Promise<void>) | undefined;
+  previews?: PreviewOptions | undefined;
+  progress?: Progress;
+  signal?: AbortSignal | undefined;
+}
+
+export interface Generated {
+  record: GenerationRecord;
+  /** The allowed frames, as they were before the file lost some of their quality. */
+  clip: Clip;
+}
+
+/**
+ * Makes a video of a request.
+ * @throws `blocked` when a guard did not allow it (the record then stands at `place.blocked`), `bad_argument` for what the model
+ * cannot do, `bad_video` for an input that cannot be used, `cancelled`, and what writing files may throw.
+ */
+export async function generateVideo(request: GenerationRequest, door: Door, place: Place, options: GenerateOptions = {}): Promise<Generated> {
+  const { model, guards, machine, upsampler } = door;
+  const { progress = silent, signal } = options;
+  const clock = stopwatch();
+  const plan = await planRequest(request, model, machine);
+  await options.onPlan?.(plan);
+  const trail = newTrail();
+  const previews = { shown: 0, withheld: 0 };
+  try {
+    progress({ stage: "checking the request", done: 0 });
+    const text = await clock("text", () => clearText(plan, guards, trail, { upsampler, signal }));
+    const given = await clock("input", () => readGiven(plan, model.generation, signal));
+    const glimpse = guardedGlimpse(options.previews, ({ clip }) => clearVideo(clip, guards, newTrail(), { signal }), previews);
+    const drawn = await clock("model", () => rollOut(model, plan, text, given, { progress, signal, glimpse }));
+    progress({ stage: "checking the video", done: 0 });
+    const video = await clock("video", () => clearVideo(drawn, guards, trail, { signal }));
+    throwIfCancelled(signal, "the generation");
+    const record = await publish(video, place, { args: plan, safety: safetyOf(plan, guards, trail, previews), durations_s: clock.seconds }, signal);
+    return { record, clip: video.clip };
+  } catch (error) {
+    if (error instanceof OrreryError && error.code === "blocked") {
+      const record: GenerationRecord = {
+        version: 1, status: "blocked", message: error.message, created_at: new Date().toISOString(), args: plan, outputs: [],
+        safety: safetyOf(plan, guards, trail, previews), durations_s: clock.seconds,
+      };
+      await writeJson(place.blocked, record);
+    }
+    throw error;
+  }
+}
+
+function safetyOf(plan: Plan, guards: Guards, trail: Trail, previews: Safety["previews"]): Safety {
+  const { name, version, sha256 } = guards.policy;
+  return {
+    policy: { name, version, sha256 },
+    text: plan.prompt === undefined && plan.negative_prompt === undefined ? "none: the request has no words" : "checked",
+    upsampler: trail.upsampler,
+    stages: trail.verdicts,
+    previews: { ...previews },
+    watermark: "none",
+    c2pa: "none",
+    signature: "none",
+  };
+}
+
+interface Stopwatch {
+  <T>(stage: string, work: () => Promise<T>): Promise<T>;
+  seconds: Record<string, number>;
+}
+
+function stopwatch(): Stopwatch {
+  const seconds: Record<string, number> = {};
+  const timed = async <T>(stage: string, work: () => Promise<T>): Promise<T> => {
+    const begun = performance.now();
+    try {
+      return await work();
+    } finally {
+      seconds[stage] = Math.round(performance.now() - begun) / 1000;
+    }
+  };
+  return Object.assign(timed, { seconds });
+}

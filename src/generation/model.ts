@@ -1,0 +1,85 @@
+/**
+ * A world model at work: a pipeline folder opened on a device, of either family, behind one interface. It draws one chunk of
+ * frames at a time; how chunks become a longer video is `roll-out.ts`'s business. It reads words only from a clearance.
+ */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { OrreryError } from "../errors.ts";
+import type { Progress } from "../progress.ts";
+import { componentOf, openComponent, openPipeline, type Component, type Pipeline } from "../registry/index.ts";
+import type { RandomState } from "../tensor/random.ts";
+import type { Runtime } from "../tensor/runtime/node.ts";
+import { tokenizerClassNames } from "../tokenizer/index.ts";
+import type { Clip } from "../video/index.ts";
+import { openAutoregressive } from "./autoregressive.ts";
+import type { ClearedText } from "./clearance.ts";
+import { openDiffusion } from "./diffusion.ts";
+import type { Plan, PlannedModel } from "./plan.ts";
+
+/** What a chunk looks like while it is being made. Not guarded: see `previews.ts`. */
+export interface Glimpse {
+  /** Steps or tokens done, and of how many. */
+  done: number;
+  total: number;
+  /** Frames as they are now; of an autoregressive model, those that are finished. */
+  clip: Clip;
+}
+
+export interface ChunkOptions {
+  /** A few words for the progress bar: "chunk 2 of 3". */
+  label: string;
+  progress: Progress;
+  signal?: AbortSignal | undefined;
+  /** Called after about every `every` steps (tokens, for an autoregressive model: after every latent frame). */
+  glimpse?: { every: number; show(glimpse: Glimpse): Promise<void> } | undefined;
+}
+
+export interface WorldModel extends PlannedModel {
+  /**
+   * Draws `plan.chunk_frames` frames; the first `given.frameCount` of them are the given ones as the tokenizer gives them back.
+   * `given` has a number of frames that `generation.conditionFrames` names, or is absent.
+   */
+  chunk(plan: Plan, text: ClearedText, given: Clip | undefined, random: RandomState, options: ChunkOptions): Promise<Clip>;
+  close(): Promise<void>;
+}
+
+/** Opens a pipeline folder. @throws `file_not_found`, `bad_config`, `bad_checkpoint`, `missing_dependency` for what it needs and Orrery has not. */
+export async function openWorldModel(folder: string, runtime: Runtime): Promise<WorldModel> {
+  const pipeline = await openPipeline(folder);
+  const { generation } = pipeline;
+  if (generation.text)
+    throw new OrreryError("missing_dependency", `${folder} reads text through ${generation.text.component}, and Orrery has no encoder for that; give a model that continues frames without words ("text": null in its orrery.json)`);
+  const tokenizer = tokenizerOf(pipeline);
+  const transformer = componentOf(pipeline, "transformer").folder;
+  const sha256 = await identify(pipeline, [tokenizer, transformer]);
+  const opened = { folder, sha256, tokenizer, transformer, runtime };
+  return generation.family === "diffusion" ? openDiffusion({ ...opened, generation }) : openAutoregressive({ ...opened, generation });
+}
+
+/** The folder of the pipeline's tokenizer. */
+function tokenizerOf(pipeline: Pipeline): string {
+  const found = [...pipeline.components.values()].find(({ className }) => (tokenizerClassNames as string[]).includes(className));
+  if (!found) throw new OrreryError("bad_config", `${join(pipeline.folder, "model_index.json")} names no tokenizer that is known (${tokenizerClassNames.join(", ")})`);
+  return found.folder;
+}
+
+/** SHA-256 over what a pipeline generates with: `orrery.json`, configurations and weights, whatever file format they are in. */
+async function identify(pipeline: Pipeline, folders: readonly string[]): Promise<string> {
+  const hash = createHash("sha256").update(JSON.stringify(pipeline.generation, (key, value: unknown) => (key === "training" ? undefined : value)));
+  for (const folder of folders) {
+    const component = await openComponent(folder);
+    hash.update(JSON.stringify(sorted(component)));
+    const checkpoint = await component.checkpoint();
+    try {
+      for (const name of checkpoint.names().sort()) {
+        const { dtype, shape } = checkpoint.info(name);
+        hash.update(JSON.stringify([name, dtype, shape])).update(await checkpoint.read(name));
+      }
+    } finally {
+      await checkpoint.close();
+    }
+  }
+  return hash.digest("hex");
+}
+
+const sorted = ({ config }: Component): [string, unknown][] => Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1));
