@@ -18,6 +18,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/doctor.ts"),
   },
   {
+    name: "generate",
+    summary: "make a video that goes on from a picture, a video or a prompt",
+    load: () => import("./commands/generate.ts"),
+  },
+  {
     name: "inspect",
     summary: "say what a model, checkpoint, latents, training run or video holds",
     load: () => import("./commands/inspect.ts"),

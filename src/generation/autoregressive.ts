@@ -31,7 +31,8 @@ export async function openAutoregressive({ folder, sha256, generation, tokenizer
   const component = await openComponent(transformer);
   const config = parseAutoregressiveConfig(component.config);
   const checkpoint = await component.checkpoint();
-  const weights = await bindWeights(checkpoint, autoregressiveParameters(config).all.values()).finally(() => checkpoint.close());
+  const weights = await bindWeights(checkpoint, autoregressiveParameters(config).all.values());
+  await checkpoint.close();
   const { temporal, spatial } = codec.compression;
   const grid = [1 + (generation.frames - 1) / temporal, generation.height / spatial, generation.width / spatial] as const;
   const [latentFrames, rows, columns] = grid;

@@ -52,7 +52,7 @@ type TextStage = "prompt" | "upsampled-prompt" | "negative-prompt";
 /** Asks the guards about every word of a plan. @throws `blocked` for what they do not allow. */
 export async function clearText(plan: Plan, guards: Guards, trail: Trail, { upsampler, signal }: Options & { upsampler?: Upsampler | undefined } = {}): Promise<ClearedText> {
   const ask = async (stage: TextStage, text: string): Promise<string> => {
-    const verdicts = await guards.check({ stage, text }, { ...(signal ? { signal } : {}) });
+    const verdicts = await guards.check({ stage, text }, signal ? { signal } : {});
     trail.verdicts.push(verdicts);
     requireAllowed(verdicts, hashSubject({ stage, text }));
     return text;
@@ -70,7 +70,7 @@ export async function clearText(plan: Plan, guards: Guards, trail: Trail, { upsa
 
 /** Asks the guards about finished frames. @throws `blocked` for what they do not allow. */
 export async function clearVideo(clip: Clip, guards: Guards, trail: Trail, { signal }: Options = {}): Promise<ClearedVideo> {
-  const verdicts = await guards.check({ stage: "video", clip }, { ...(signal ? { signal } : {}) });
+  const verdicts = await guards.check({ stage: "video", clip }, signal ? { signal } : {});
   trail.verdicts.push(verdicts);
   requireAllowed(verdicts, hashSubject({ stage: "video", clip }));
   const cleared: ClearedVideo = Object.freeze({ clip, verdicts });

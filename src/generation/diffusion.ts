@@ -30,7 +30,8 @@ export async function openDiffusion({ folder, sha256, generation, tokenizer, tra
   const component = await openComponent(transformer);
   const config = parseTransformerConfig(component.config);
   const checkpoint = await component.checkpoint();
-  const weights = await bindWeights(checkpoint, transformerParameters(config).all.values()).finally(() => checkpoint.close());
+  const weights = await bindWeights(checkpoint, transformerParameters(config).all.values());
+  await checkpoint.close();
   if (codec.discrete) throw new OrreryError("bad_config", `${folder} joins a diffusion transformer and a tokenizer of code indices; it needs one of continuous latents`);
   const { temporal, spatial, latentChannels } = codec.compression;
   if (latentChannels !== config.out_channels) throw new OrreryError("bad_config", `${folder}: the tokenizer's latents have ${latentChannels} channels, the transformer's ${config.out_channels}`);
@@ -48,7 +49,10 @@ export async function openDiffusion({ folder, sha256, generation, tokenizer, tra
     const shape = latentShape(plan);
     const key = `${shape.join()} ${plan.fps}`;
     let found = compiled.get(key);
-    if (!found) compiled.set(key, (found = openDenoiser({ config, weights, runtime, shape, formulation, sigmaData, conditionSigma, ...(plan.chunk_frames > 1 ? { fps: plan.fps } : {}) })));
+    if (!found) {
+      found = openDenoiser({ config, weights, runtime, shape, formulation, sigmaData, conditionSigma, ...(plan.chunk_frames > 1 ? { fps: plan.fps } : {}) });
+      compiled.set(key, found);
+    }
     return found;
   };
   const encode = async (clip: Clip): Promise<{ data: Float32Array; frames: number }> => {

@@ -1,0 +1,37 @@
+/** The guarded door as commands open it: a runtime, a model and the guards of a policy, closed again whatever happens. */
+import type { Door } from "../generation/index.ts";
+import type { Progress } from "../progress.ts";
+import type { Device } from "../tensor/runtime/node.ts";
+
+export interface DoorOptions {
+  model: string;
+  /** A policy file; the standard policy, if absent. */
+  policy?: string | undefined;
+  device: Device;
+  threads?: number | undefined;
+  progress: Progress;
+}
+
+export async function withDoor<T>({ model, policy, device, threads, progress }: DoorOptions, work: (door: Door) => Promise<T>): Promise<T> {
+  const [{ openRuntime }, { openWorldModel }, { openGuards, readPolicy }] = await Promise.all([import("../tensor/runtime/node.ts"), import("../generation/index.ts"), import("../guardrail/index.ts")]);
+  // A policy that is not valid should not be found out after the model has been read.
+  const rules = await readPolicy(policy);
+  progress({ stage: "opening the model", done: 0 });
+  const runtime = await openRuntime({ device, ...(threads === undefined ? {} : { threads }) });
+  try {
+    const opened = await openWorldModel(model, runtime);
+    try {
+      progress({ stage: "opening the guards", done: 0 });
+      const guards = await openGuards(rules);
+      try {
+        return await work({ model: opened, guards, machine: { device, threads: runtime.threads } });
+      } finally {
+        await guards.close();
+      }
+    } finally {
+      await opened.close();
+    }
+  } finally {
+    await runtime.close();
+  }
+}

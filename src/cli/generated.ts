@@ -1,0 +1,29 @@
+/** What the terminal says about a generation: the file, what made it, and, as plainly, which guards looked at it and which did not. */
+import type { GenerationRecord, SampleResult } from "../generation/index.ts";
+import type { Output } from "./output.ts";
+
+/** A few lines about a finished video. */
+export function sayVideo(output: Output, path: string, record: GenerationRecord): void {
+  const { args, safety, durations_s: seconds } = record;
+  const [made] = record.outputs;
+  const how = args.family === "diffusion" ? `${args.sampler}, ${args.num_inference_steps} steps` : `temperature ${args.temperature}${args.top_p === undefined ? "" : `, top-p ${args.top_p}`}${args.top_k === undefined ? "" : `, top-k ${args.top_k}`}`;
+  output.text(`${output.style.bold(path)}: ${made!.num_frames} frames of ${made!.width} x ${made!.height}, ${made!.duration_s.toFixed(2)} s`);
+  output.text(`  made by ${args.family} (${how}), seed ${args.seed}, in ${(seconds["model"] ?? 0).toFixed(1)} s`);
+  for (const line of guardLines(record)) output.text(`  ${line}`);
+  output.text(`  watermark: ${safety.watermark}; C2PA: ${safety.c2pa}; signature of the record: ${safety.signature}`);
+}
+
+/** One line for each stage: who looked, and what nobody looked for. */
+export function guardLines({ safety }: GenerationRecord): string[] {
+  const lines = safety.stages.map(({ stage, verdicts, coverage }) => {
+    const asked = verdicts.map(({ guard, verdict }) => `${guard} ${verdict}`).join(", ");
+    const none = coverage.uncovered.length;
+    return `${stage.replace("-", " ")}: ${asked}${none > 0 ? ` (nobody looked for ${none} of 13 categories)` : ""}`;
+  });
+  return [...(safety.text === "checked" ? [] : ["words: none, so there were none to check"]), ...lines];
+}
+
+export function sayBatch(output: Output, { name, status, message }: SampleResult): void {
+  const paint = { success: output.style.good, kept: output.style.dim, blocked: output.style.warn, error: output.style.bad }[status];
+  output.text(`${paint(status === "success" ? "done" : status)}  ${name}${status === "blocked" || status === "error" ? `: ${message}` : ""}`);
+}
