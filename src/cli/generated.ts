@@ -10,17 +10,13 @@ export function sayVideo(output: Output, path: string, record: GenerationRecord)
   output.text(`${output.style.bold(path)}: ${made!.num_frames} frames of ${made!.width} x ${made!.height}, ${made!.duration_s.toFixed(2)} s`);
   output.text(`  made by ${args.family} (${how}), seed ${args.seed}, in ${(seconds["model"] ?? 0).toFixed(1)} s`);
   for (const line of guardLines(record)) output.text(`  ${line}`);
-  output.text(`  watermark: ${safety.watermark}; C2PA: ${safety.c2pa}; signature of the record: ${safety.signature}`);
+  output.text(`  watermark: ${safety.watermark}; C2PA: ${safety.c2pa}; records beside it, signed by key ${safety.signed_by.slice(0, 16)}`);
 }
 
 /** One line for each stage: who looked, and what nobody looked for. */
 export function guardLines({ safety }: GenerationRecord): string[] {
-  const lines = safety.stages.map(({ stage, verdicts, coverage }) => {
-    const asked = verdicts.map(({ guard, verdict }) => `${guard} ${verdict}`).join(", ");
-    const none = coverage.uncovered.length;
-    return `${stage.replace("-", " ")}: ${asked}${none > 0 ? ` (nobody looked for ${none} of 13 categories)` : ""}`;
-  });
-  return [...(safety.text === "checked" ? [] : ["words: none, so there were none to check"]), ...lines];
+  const lines = safety.stages.map(({ stage, guards, uncovered }) => `${stage.replace("-", " ")}: ${guards.join(", ")}${uncovered.length > 0 ? ` (nobody looked for ${uncovered.length} of 13 categories)` : ""}`);
+  return [...(safety.words === "none" ? ["words: none, so there were none to check"] : []), ...lines, ...safety.postprocess];
 }
 
 export function sayBatch(output: Output, { name, status, message }: SampleResult): void {

@@ -1,6 +1,6 @@
 /**
  * Many requests for one model, one folder each, with the file names of the Cosmos framework: `sample_args.json` (the plan,
- * written before the work), `vision.mp4`, `sample_outputs.json` (the record, written when it ended). Run again, what is
+ * written before the work), `vision.mp4`, `sample_outputs.json` (the record, written when it ended), and the signed `safety_record.json`. Run again, what is
  * finished stays: a sample counts as finished when its record says so, its request and model are still the same, and the video
  * has the digest that the record names. One sample that fails or is blocked does not stop the others.
  */
@@ -30,7 +30,7 @@ export interface BatchOptions {
   onSample?: (result: SampleResult) => void;
 }
 
-const placeIn = (folder: string): Place => ({ video: join(folder, "vision.mp4"), record: join(folder, "sample_outputs.json"), blocked: join(folder, "sample_outputs.json") });
+const placeIn = (folder: string): Place => ({ video: join(folder, "vision.mp4"), record: join(folder, "sample_outputs.json"), safety: join(folder, "safety_record.json") });
 
 /** Makes every sample that is not finished. @throws `cancelled`; failures of single samples are in the results. */
 export async function generateBatch(requests: readonly BatchRequest[], door: Door, folder: string, { progress = silent, signal, onSample }: BatchOptions = {}): Promise<SampleResult[]> {
@@ -78,8 +78,7 @@ async function isFinished(plan: Plan, place: Place): Promise<boolean> {
 async function clear(folder: string, place: Place): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
-    await rm(place.video, { force: true });
-    await rm(place.record, { force: true });
+    for (const path of [place.video, place.record, place.safety]) await rm(path, { force: true });
   } catch (error) {
     throw fromSystemError(error, folder);
   }

@@ -7,8 +7,9 @@
  * A request without words has no stage of words. Whether that is so is read from the plan here, not said by a caller; a text
  * that is there, or an empty one, is never taken for one that is not.
  */
+import { createHash } from "node:crypto";
 import { OrreryError } from "../errors.ts";
-import { hashSubject, requireAllowed, type Guards, type Verdicts } from "../guardrail/index.ts";
+import { hashSubject, requireAllowed, requireDeliverable, type Guards, type Processed, type RecordedUpsampling, type Verdicts } from "../guardrail/index.ts";
 import type { Clip } from "../video/index.ts";
 import type { Plan } from "./plan.ts";
 
@@ -16,6 +17,7 @@ import type { Plan } from "./plan.ts";
 export interface Upsampler {
   /** The model that writes: "llama-3.1-8b". */
   readonly model: string;
+  readonly version: string;
   upsample(prompt: string, options: { signal?: AbortSignal | undefined }): Promise<string>;
 }
 
@@ -23,22 +25,27 @@ export interface ClearedText {
   /** What the model reads; absent where nobody said anything. */
   readonly prompt?: string;
   readonly negativePrompt?: string;
-  /** Digest of the plan that this belongs to. */
+  /** What this was allowed for. */
   readonly plan: Plan;
 }
 
 export interface ClearedVideo {
+  /** The frames as they may be delivered: allowed, and then what the policy does to every video, such as blurring faces. */
   readonly clip: Clip;
   readonly verdicts: Verdicts;
+  readonly processed: Processed;
 }
 
-/** What every guard said, in order, whatever came of it: it goes into the record of a blocked request too. */
+/** What happened on the way, in order, whatever came of it: it goes into the record of a blocked request too. */
 export interface Trail {
   readonly verdicts: Verdicts[];
-  upsampler: { model: string; prompt: string } | "none";
+  upsampling?: RecordedUpsampling;
 }
 
-export const newTrail = (): Trail => ({ verdicts: [], upsampler: "none" });
+export const newTrail = (): Trail => ({ verdicts: [] });
+
+/** Whether a request has no words of any kind. */
+export const isWithoutWords = (plan: Plan): boolean => plan.prompt === undefined && plan.negative_prompt === undefined;
 
 const texts = new WeakSet<ClearedText>();
 const videos = new WeakSet<ClearedVideo>();
@@ -48,6 +55,8 @@ interface Options {
 }
 
 type TextStage = "prompt" | "upsampled-prompt" | "negative-prompt";
+
+const digestOf = (text: string): string => createHash("sha256").update(text, "utf8").digest("hex");
 
 /** Asks the guards about every word of a plan. @throws `blocked` for what they do not allow. */
 export async function clearText(plan: Plan, guards: Guards, trail: Trail, { upsampler, signal }: Options & { upsampler?: Upsampler | undefined } = {}): Promise<ClearedText> {
@@ -60,20 +69,23 @@ export async function clearText(plan: Plan, guards: Guards, trail: Trail, { upsa
   let prompt = plan.prompt === undefined ? undefined : await ask("prompt", plan.prompt);
   const negativePrompt = plan.negative_prompt === undefined ? undefined : await ask("negative-prompt", plan.negative_prompt);
   if (prompt !== undefined && upsampler) {
-    prompt = await ask("upsampled-prompt", await upsampler.upsample(prompt, { signal }));
-    trail.upsampler = { model: upsampler.model, prompt };
+    const [before, after] = [prompt, await upsampler.upsample(prompt, { signal })];
+    trail.upsampling = { upsampler: upsampler.model, version: upsampler.version, outcome: "upsampled", attempts: 1, originalSha256: digestOf(before), resultSha256: digestOf(after) };
+    prompt = await ask("upsampled-prompt", after);
   }
   const cleared: ClearedText = Object.freeze({ plan, ...(prompt === undefined ? {} : { prompt }), ...(negativePrompt === undefined ? {} : { negativePrompt }) });
   texts.add(cleared);
   return cleared;
 }
 
-/** Asks the guards about finished frames. @throws `blocked` for what they do not allow. */
+/** Asks the guards about finished frames, and does to them what the policy demands. @throws `blocked` for what they do not allow. */
 export async function clearVideo(clip: Clip, guards: Guards, trail: Trail, { signal }: Options = {}): Promise<ClearedVideo> {
-  const verdicts = await guards.check({ stage: "video", clip }, signal ? { signal } : {});
+  const options = signal ? { signal } : {};
+  const verdicts = await guards.check({ stage: "video", clip }, options);
   trail.verdicts.push(verdicts);
-  requireAllowed(verdicts, hashSubject({ stage: "video", clip }));
-  const cleared: ClearedVideo = Object.freeze({ clip, verdicts });
+  const processed = await guards.process(clip, verdicts, options);
+  requireDeliverable(verdicts, processed, processed.clip);
+  const cleared: ClearedVideo = Object.freeze({ clip: processed.clip, verdicts, processed });
   videos.add(cleared);
   return cleared;
 }
@@ -86,5 +98,5 @@ export function requireClearedText(text: ClearedText, plan: Plan): void {
 /** @throws `blocked` for frames that no guard of this process allowed, or that have changed since. */
 export function requireClearedVideo(video: ClearedVideo): void {
   if (!videos.has(video)) throw new OrreryError("blocked", "a video was to be written that no guard has allowed");
-  requireAllowed(video.verdicts, hashSubject({ stage: "video", clip: video.clip }));
+  requireDeliverable(video.verdicts, video.processed, video.clip);
 }

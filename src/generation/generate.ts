@@ -4,26 +4,28 @@
  *
  *     request ─► plan ─► words allowed ─► given frames ─► world model ─► frames allowed ─► marks, mp4, record
  *
- * Anything that is not allowed, or could not be checked, ends here with `blocked`, and leaves a record and no video.
+ * Anything that is not allowed, or could not be checked, ends here with `blocked`, and leaves its records and no video.
  */
+import type { KeyObject } from "node:crypto";
 import { OrreryError } from "../errors.ts";
 import type { Guards } from "../guardrail/index.ts";
 import { silent, throwIfCancelled, type Progress } from "../progress.ts";
-import { writeJson } from "../registry/index.ts";
 import type { Clip } from "../video/index.ts";
-import { clearText, clearVideo, newTrail, type Trail, type Upsampler } from "./clearance.ts";
+import { clearText, clearVideo, newTrail, type Upsampler } from "./clearance.ts";
 import { readGiven } from "./given.ts";
 import type { WorldModel } from "./model.ts";
 import { planRequest, type Machine, type Plan } from "./plan.ts";
 import { guardedGlimpse, type PreviewOptions } from "./previews.ts";
-import { publish, type GenerationRecord, type Place, type Safety } from "./publish.ts";
+import { publish, publishRefusal, type Account, type GenerationRecord, type Place } from "./publish.ts";
 import type { GenerationRequest } from "./request.ts";
 import { rollOut } from "./roll-out.ts";
 
-/** What stands at the door: a model, the guards, and where the arithmetic runs. */
+/** What stands at the door: a model, the guards, the key that signs, and where the arithmetic runs. */
 export interface Door {
   model: WorldModel;
   guards: Guards;
+  /** Ed25519, private. */
+  key: KeyObject;
   machine: Machine;
   upsampler?: Upsampler | undefined;
 }
@@ -38,58 +40,37 @@ export interface GenerateOptions {
 
 export interface Generated {
   record: GenerationRecord;
-  /** The allowed frames, as they were before the file lost some of their quality. */
+  /** The frames of the video, as they were before the file lost some of their quality. */
   clip: Clip;
 }
 
 /**
  * Makes a video of a request.
- * @throws `blocked` when a guard did not allow it (the record then stands at `place.blocked`), `bad_argument` for what the model
- * cannot do, `bad_video` for an input that cannot be used, `cancelled`, and what writing files may throw.
+ * @throws `blocked` when a guard did not allow it (the records then say so, and there is no video), `bad_argument` for what
+ * the model cannot do, `bad_video` for an input that cannot be used, `cancelled`, and what writing files may throw.
  */
 export async function generateVideo(request: GenerationRequest, door: Door, place: Place, options: GenerateOptions = {}): Promise<Generated> {
-  const { model, guards, machine, upsampler } = door;
+  const { model, guards, key, machine, upsampler } = door;
   const { progress = silent, signal } = options;
   const clock = stopwatch();
   const plan = await planRequest(request, model, machine);
   await options.onPlan?.(plan);
-  const trail = newTrail();
-  const previews = { shown: 0, withheld: 0 };
+  const account: Account = { plan, trail: newTrail(), previews: { shown: 0, withheld: 0 }, seconds: clock.seconds, key };
   try {
     progress({ stage: "checking the request", done: 0 });
-    const text = await clock("text", () => clearText(plan, guards, trail, { upsampler, signal }));
+    const text = await clock("text", () => clearText(plan, guards, account.trail, { upsampler, signal }));
     const given = await clock("input", () => readGiven(plan, model.generation, signal));
-    const glimpse = guardedGlimpse(options.previews, ({ clip }) => clearVideo(clip, guards, newTrail(), { signal }), previews);
+    const glimpse = guardedGlimpse(options.previews, ({ clip }) => clearVideo(clip, guards, newTrail(), { signal }), account.previews);
     const drawn = await clock("model", () => rollOut(model, plan, text, given, { progress, signal, glimpse }));
     progress({ stage: "checking the video", done: 0 });
-    const video = await clock("video", () => clearVideo(drawn, guards, trail, { signal }));
+    const video = await clock("video", () => clearVideo(drawn, guards, account.trail, { signal }));
     throwIfCancelled(signal, "the generation");
-    const record = await publish(video, place, { args: plan, safety: safetyOf(plan, guards, trail, previews), durations_s: clock.seconds }, signal);
-    return { record, clip: video.clip };
+    return { record: await publish(video, place, account, signal), clip: video.clip };
   } catch (error) {
-    if (error instanceof OrreryError && error.code === "blocked") {
-      const record: GenerationRecord = {
-        version: 1, status: "blocked", message: error.message, created_at: new Date().toISOString(), args: plan, outputs: [],
-        safety: safetyOf(plan, guards, trail, previews), durations_s: clock.seconds,
-      };
-      await writeJson(place.blocked, record);
-    }
+    // Only what a guard has seen can be recorded; a block by something else ends without a record, and without a video.
+    if (error instanceof OrreryError && error.code === "blocked" && account.trail.verdicts.length > 0) await publishRefusal(place, account, error.message);
     throw error;
   }
-}
-
-function safetyOf(plan: Plan, guards: Guards, trail: Trail, previews: Safety["previews"]): Safety {
-  const { name, version, sha256 } = guards.policy;
-  return {
-    policy: { name, version, sha256 },
-    text: plan.prompt === undefined && plan.negative_prompt === undefined ? "none: the request has no words" : "checked",
-    upsampler: trail.upsampler,
-    stages: trail.verdicts,
-    previews: { ...previews },
-    watermark: "none",
-    c2pa: "none",
-    signature: "none",
-  };
 }
 
 interface Stopwatch {

@@ -4,6 +4,6 @@ export { generateBatch, type BatchOptions, type SampleResult } from "./batch.ts"
 export { openWorldModel, type WorldModel } from "./model.ts";
 export { absolute, parseRequest, readBatch, type BatchRequest, type GenerationRequest } from "./request.ts";
 export { chunksOf, readStoredRequest, requireSame, type Machine, type Plan, type StoredRequest } from "./plan.ts";
-export { besides, type GenerationRecord, type Output, type Place, type Safety } from "./publish.ts";
+export { besides, type GenerationRecord, type Output, type Place, type SafetySummary } from "./publish.ts";
 export { previewFolder, type Preview, type PreviewOptions } from "./previews.ts";
 export type { ClearedText, ClearedVideo, Upsampler } from "./clearance.ts";

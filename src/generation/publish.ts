@@ -1,17 +1,17 @@
 /**
- * From allowed frames to a file for a user: the marks, the mp4, and beside it the record of what made it and what every guard
- * said. The record is there before the video gets its name, so a video without a record cannot be left behind, whenever the
- * process is killed. What Orrery does not do yet stands in the record as "none".
+ * From allowed frames to a file for a user: the marks, the mp4, and beside it what made it (NAME.orrery.json) and what every
+ * guard said, signed (NAME.safety.json). Both are there before the video gets its name, so a video without its records cannot
+ * be left behind, whenever the process is killed. What Orrery does not do yet stands in the record as "none".
  */
-import { randomBytes } from "node:crypto";
-import { rm } from "node:fs/promises";
+import { createHash, randomBytes, type KeyObject } from "node:crypto";
+import { rm, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import { fromSystemError } from "../errors.ts";
-import type { Verdicts } from "../guardrail/index.ts";
+import { buildSafetyRecord, canonicalJson, signRecord, type SafetyRecord, type SafetyRecordInput } from "../guardrail/index.ts";
 import { PartialFile } from "../partial-file.ts";
 import { writeJson } from "../registry/index.ts";
 import { writeClip } from "../video/index.ts";
-import { requireClearedVideo, type ClearedVideo, type Trail } from "./clearance.ts";
+import { isWithoutWords, requireClearedVideo, type ClearedVideo, type Trail } from "./clearance.ts";
 import type { Plan } from "./plan.ts";
 import { fileSha256 } from "./request.ts";
 
@@ -19,16 +19,16 @@ import { fileSha256 } from "./request.ts";
 export interface Place {
   /** NAME.mp4. */
   video: string;
-  /** The record of a finished video. */
+  /** What made it. */
   record: string;
-  /** The record of a request that was not allowed. */
-  blocked: string;
+  /** The signed safety record, of a blocked request too. */
+  safety: string;
 }
 
-/** `out.mp4` with `out.orrery.json`, or `out.blocked.json`, beside it. */
+/** `out.mp4` with `out.orrery.json` and `out.safety.json` beside it. */
 export function besides(video: string): Place {
   const name = join(dirname(video), basename(video, extname(video)));
-  return { video, record: `${name}.orrery.json`, blocked: `${name}.blocked.json` };
+  return { video, record: `${name}.orrery.json`, safety: `${name}.safety.json` };
 }
 
 export interface Output {
@@ -36,7 +36,7 @@ export interface Output {
   files: readonly string[];
   /** Of the video file. */
   sha256: string;
-  /** Of the frames that were generated and allowed, before any mark; equal for results that are equal to the bit. */
+  /** Of the frames as they were delivered, before any watermark; equal for results that are equal to the bit. */
   frames_sha256: string;
   width: number;
   height: number;
@@ -45,61 +45,101 @@ export interface Output {
   duration_s: number;
 }
 
-/** The prompt stages of a request, said in a word: a request without words says so. */
-export type TextStage = "checked" | "none: the request has no words";
-
-export interface Safety {
-  policy: Verdicts["policy"];
-  text: TextStage;
-  upsampler: Trail["upsampler"];
-  /** What every guard said, stage by stage, in the order in which they were asked. */
-  stages: readonly Verdicts[];
-  previews: { shown: number; withheld: number };
+/** The safety record in a few words, for people; the whole of it is signed and stands in a file of its own. */
+export interface SafetySummary {
+  outcome: SafetyRecord["outcome"];
+  policy: string;
+  words: SafetyRecord["words"];
+  stages: readonly { stage: string; decision: "allow" | "block"; guards: readonly string[]; uncovered: readonly string[] }[];
+  postprocess: readonly string[];
+  upsampler: string;
   watermark: string;
   c2pa: string;
-  signature: string;
+  signed_by: string;
 }
 
 /** What stands beside every result, and is `sample_outputs.json` in a batch. */
 export interface GenerationRecord {
   version: 1;
-  status: "success" | "blocked" | "error";
+  id: string;
+  status: "success" | "blocked";
   message: string;
   created_at: string;
   args: Plan;
   outputs: readonly Output[];
-  safety: Safety;
+  safety: SafetySummary;
+  previews: { shown: number; withheld: number };
   /** Seconds by stage. */
   durations_s: Readonly<Record<string, number>>;
 }
 
-/** Writes the video and its record. @throws `blocked` for frames without clearance, and as `writeClip`. */
-export async function publish(video: ClearedVideo, place: Place, record: Omit<GenerationRecord, "version" | "status" | "message" | "created_at" | "outputs">, signal?: AbortSignal): Promise<GenerationRecord> {
+/** What a result or a refusal is recorded with. */
+export interface Account {
+  plan: Plan;
+  trail: Trail;
+  previews: { shown: number; withheld: number };
+  seconds: Readonly<Record<string, number>>;
+  key: KeyObject;
+}
+
+/** Writes the video and its records. @throws `blocked` for frames without clearance, and as `writeClip`. */
+export async function publish(video: ClearedVideo, place: Place, account: Account, signal?: AbortSignal): Promise<GenerationRecord> {
   requireClearedVideo(video);
   const { clip } = video;
   const hidden = join(dirname(place.video), `.${basename(place.video, extname(place.video))}.${process.pid}-${randomBytes(4).toString("hex")}.mp4`);
   const file = await PartialFile.open(place.video, hidden);
   try {
     await writeClip(hidden, clip, { signal });
-    const whole: GenerationRecord = {
-      version: 1,
-      status: "success",
-      message: "allowed",
-      created_at: new Date().toISOString(),
-      ...record,
-      outputs: [
-        {
-          files: [basename(place.video)], sha256: await fileSha256(hidden), frames_sha256: video.verdicts.subjectSha256,
-          width: clip.width, height: clip.height, num_frames: clip.frameCount, fps: clip.fps, duration_s: clip.frameCount / clip.fps,
-        },
-      ],
+    const sha256 = await fileSha256(hidden);
+    const output: Output = {
+      files: [basename(place.video)], sha256, frames_sha256: video.processed.outputSha256,
+      width: clip.width, height: clip.height, num_frames: clip.frameCount, fps: clip.fps, duration_s: clip.frameCount / clip.fps,
     };
-    await writeJson(place.record, whole);
+    const record = await writeRecords(place, account, { output: { sha256, bytes: (await stat(hidden)).size, mediaType: "video/mp4" }, processed: video.processed }, [output]);
     await file.commit();
-    await rm(place.blocked, { force: true });
-    return whole;
+    return record;
   } catch (error) {
     await file.discard();
     throw fromSystemError(error, place.video);
   }
+}
+
+/** Records that a request was not allowed, and takes away a video that stood in its place: it would seem to belong to the record. */
+export async function publishRefusal(place: Place, account: Account, message: string): Promise<GenerationRecord> {
+  await rm(place.video, { force: true });
+  return writeRecords(place, account, {}, [], message);
+}
+
+async function writeRecords(place: Place, { plan, trail, previews, seconds, key }: Account, made: Pick<SafetyRecordInput, "output" | "processed">, outputs: readonly Output[], message = "allowed"): Promise<GenerationRecord> {
+  const created = new Date();
+  const requestSha256 = createHash("sha256").update(canonicalJson(plan)).digest("hex");
+  const id = `${created.toISOString().replace(/\D/g, "").slice(0, 14)}-${requestSha256.slice(0, 8)}-${randomBytes(4).toString("hex")}`;
+  const signed = signRecord(
+    buildSafetyRecord({
+      id, requestSha256, ...made, stages: trail.verdicts, ...(isWithoutWords(plan) ? { withoutWords: true } : {}), ...(trail.upsampling ? { upsampling: trail.upsampling } : {}),
+      models: [{ role: "world-model", name: basename(plan.model), sha256: plan.model_sha256 }], software: `orrery ${plan.orrery}`, createdAt: created,
+    }),
+    key,
+  );
+  const record: GenerationRecord = {
+    version: 1, id, status: outputs.length > 0 ? "success" : "blocked", message, created_at: created.toISOString(), args: plan, outputs,
+    safety: summaryOf(signed.record, signed.signature.keyId), previews: { ...previews }, durations_s: seconds,
+  };
+  await writeJson(place.safety, signed);
+  await writeJson(place.record, record);
+  return record;
+}
+
+function summaryOf(record: SafetyRecord, keyId: string): SafetySummary {
+  return {
+    outcome: record.outcome,
+    policy: `${record.policy.name} ${record.policy.version}`,
+    words: record.words,
+    stages: record.stages.map(({ stage, decision, verdicts, coverage }) => ({ stage, decision, guards: verdicts.map(({ guard, verdict }) => `${guard}: ${verdict}`), uncovered: coverage.uncovered })),
+    postprocess: record.postprocess.map(({ processor, outcome, framesChanged }) => `${processor}: ${outcome}, ${framesChanged} frame(s) changed`),
+    upsampler: record.upsampling?.upsampler ?? "none",
+    watermark: "none",
+    c2pa: "none",
+    signed_by: keyId,
+  };
 }

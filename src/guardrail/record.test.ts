@@ -96,6 +96,16 @@ describe("building", () => {
       expect(() => buildSafetyRecord(wrong)).toThrow(/no record of a delivered video/);
   });
 
+  test("a request without words needs a video that was allowed, and the record says that there were no words", () => {
+    const wordless = buildSafetyRecord(input({ stages: [video], withoutWords: true }));
+    expect([wordless.words, wordless.outcome, verifyRecord(signRecord(wordless, privateKey)).valid]).toEqual(["none", "delivered", true]);
+    expect(buildSafetyRecord(input()).words).toBe("checked");
+    expect(() => buildSafetyRecord(input({ stages: [prompt, video], withoutWords: true }))).toThrow(/words were checked/);
+    expect(() => buildSafetyRecord(input({ stages: [prompt], withoutWords: true }))).toThrow(/no video was checked/);
+    const forged = signRecord({ ...buildSafetyRecord(input()), words: "none" }, privateKey);
+    expect(verifyRecord(forged)).toMatchObject({ valid: false, reason: expect.stringMatching(/words were checked/) as string });
+  });
+
   test("no record without stages, nor with outcomes that no runner made, nor of two policies", async () => {
     expect(() => buildSafetyRecord(input({ stages: [] }))).toThrow(/at least one stage/);
     expect(() => buildSafetyRecord(input({ stages: [{ ...prompt }, video] }))).toThrow(/not copies/);

@@ -42,6 +42,8 @@ export interface SafetyRecordInput {
   output?: { sha256: string; bytes: number; mediaType: string };
   /** Outcomes of `Guards.check`, in the order of the stages as they ran. */
   stages: readonly Verdicts[];
+  /** The request has no words at all (it continues a picture or a video), so there were none to check. The record says so. */
+  withoutWords?: true;
   /** Outcome of `Guards.process`; needed when there is an output. */
   processed?: Processed;
   upsampling?: RecordedUpsampling;
@@ -66,6 +68,8 @@ export interface SafetyRecord {
   outcome: "delivered" | "blocked" | "failed";
   failure?: string;
   requestSha256: string;
+  /** `none`: the request had no words. Said only of records without any stage of text. */
+  words: "checked" | "none";
   output?: { sha256: string; bytes: number; mediaType: string };
   policy: { name: string; version: number; sha256: string };
   stages: readonly RecordedStage[];
@@ -102,21 +106,21 @@ export interface SignedSafetyRecord {
  * @throws `blocked` when an output is claimed that the guards did not allow; `bad_argument` for verdicts that no runner made.
  */
 export function buildSafetyRecord(input: SafetyRecordInput): SafetyRecord {
-  const { id, requestSha256, output, stages: checked, processed, upsampling, models, software, failure, createdAt = new Date() } = input;
+  const { id, requestSha256, output, stages: checked, withoutWords = false, processed, upsampling, models, software, failure, createdAt = new Date() } = input;
   if (checked.length === 0) throw new OrreryError("bad_argument", "a safety record needs the outcome of at least one stage; nothing may be made that no guard has seen");
   if (!checked.every(isGenuine)) throw new OrreryError("bad_argument", "a safety record takes the outcomes of Guards.check as they are, not copies of them");
   const policy = checked[0]!.policy;
   if (checked.some((v) => v.policy.sha256 !== policy.sha256)) throw new OrreryError("bad_argument", "the stages of one generation were checked under different policies; use one for all");
   const blocked = checked.some((v) => v.decision !== "allow");
   if (output) {
-    const lacking = whyNotDelivered(checked, processed && isProcessed(processed) ? processed : undefined);
+    const lacking = whyNotDelivered(checked, processed && isProcessed(processed) ? processed : undefined, withoutWords);
     if (lacking !== undefined) throw new OrreryError("blocked", `no record of a delivered video: ${lacking}`);
   }
   const record: SafetyRecord = {
     type: safetyRecordType, version: 1, id, createdAt: createdAt.toISOString(), software,
     outcome: output ? "delivered" : blocked ? "blocked" : "failed",
     ...(output || blocked ? {} : { failure: failure ?? "no reason was given" }),
-    requestSha256,
+    requestSha256, words: withoutWords ? "none" : "checked",
     ...(output ? { output: { ...output } } : {}),
     policy, stages: checked,
     postprocess: processed?.steps ?? [],
@@ -129,10 +133,10 @@ export function buildSafetyRecord(input: SafetyRecordInput): SafetyRecord {
   return record;
 }
 
-function whyNotDelivered(checked: readonly RecordedStage[], made: { inputSha256: string } | undefined): string | undefined {
+function whyNotDelivered(checked: readonly RecordedStage[], made: { inputSha256: string } | undefined, withoutWords: boolean): string | undefined {
   const bad = checked.find((v) => v.decision !== "allow");
   if (bad) return `the ${bad.stage} was not allowed`;
-  if (!checked.some((v) => v.stage === "prompt")) return "no prompt was checked";
+  if (!withoutWords && !checked.some((v) => v.stage === "prompt")) return "no prompt was checked";
   const videos = checked.filter((v) => v.stage === "video");
   if (videos.length === 0) return "no video was checked";
   if (!made) return "its frames did not go through Guards.process";
@@ -202,7 +206,7 @@ const policyShape = z.strictObject({ name: z.string(), version: z.number().int()
 const recordShape = z.strictObject({
   type: z.literal(safetyRecordType), version: z.literal(1), id: z.string().min(1).max(200), createdAt: z.iso.datetime(), software: z.string().min(1).max(200),
   outcome: z.enum(["delivered", "blocked", "failed"]), failure: z.string().max(2000).optional(),
-  requestSha256: sha256,
+  requestSha256: sha256, words: z.enum(["checked", "none"]),
   output: z.strictObject({ sha256, bytes: z.number().int().min(1), mediaType: z.string().max(100) }).optional(),
   policy: policyShape,
   stages: z
@@ -237,13 +241,14 @@ const signedShape = z.strictObject({
 function problemOf(record: unknown): string | undefined {
   const shaped = recordShape.safeParse(record);
   if (!shaped.success) return shaped.error.issues.slice(0, 3).map((i) => `${i.path.join(".") || "record"}: ${i.message}`).join("; ");
-  const { outcome, output, stages: checked, policy, postprocess, coverage } = shaped.data as unknown as SafetyRecord;
+  const { outcome, output, words, stages: checked, policy, postprocess, coverage } = shaped.data as unknown as SafetyRecord;
   for (const v of checked) {
     const required = v.verdicts.filter((g) => g.required);
     const passed = required.length > 0 && required.every((g) => g.verdict === "allow") && v.verdicts.every((g) => g.verdict !== "block");
     if (v.decision === "allow" && !passed) return `the ${v.stage} is said to be allowed, but its guards did not all allow it`;
     if (v.policy.sha256 !== policy.sha256) return `the ${v.stage} was checked under another policy than the record names`;
   }
+  if (words === "none" && checked.some((v) => v.stage !== "video")) return "it is said to have no words, but words were checked";
   if ((outcome === "delivered") !== (output !== undefined)) return `the outcome is "${outcome}", but ${output ? "there is" : "there is no"} output`;
   if (outcome === "blocked" && checked.every((v) => v.decision === "allow")) return "it is said to be blocked, but every stage was allowed";
   let last = checked.findLast((v) => v.stage === "video")?.subjectSha256;
@@ -253,7 +258,7 @@ function problemOf(record: unknown): string | undefined {
     last = step.outputSha256;
   }
   if (outcome === "delivered") {
-    const lacking = whyNotDelivered(checked, { inputSha256: postprocess[0]?.inputSha256 ?? last ?? "" });
+    const lacking = whyNotDelivered(checked, { inputSha256: postprocess[0]?.inputSha256 ?? last ?? "" }, words === "none");
     if (lacking !== undefined) return `it is said to be delivered, but ${lacking}`;
   }
   const recount = { text: joinCoverage(checked.filter((v) => v.stage !== "video" && v.stage !== "negative-prompt")), video: joinCoverage(checked.filter((v) => v.stage === "video")) };
