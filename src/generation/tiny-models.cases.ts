@@ -1,5 +1,5 @@
 /** For tests: pipelines of both families with random weights, small enough that a chunk takes a fraction of a second. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parameters, type Parameters } from "../nn/index.ts";
 import { saveComponent, savePipeline, type AutoregressiveGeneration, type DiffusionGeneration } from "../registry/index.ts";
@@ -67,9 +67,3 @@ export async function saveTinyAutoregressive(folder: string, generation: Autoreg
   await saveComponent(join(folder, "transformer"), json, all.all.values(), randomWeights(all, seed + 1));
   await savePipeline(folder, { tokenizer: ["cosmos", "CausalDiscreteVideoTokenizer"], transformer: ["cosmos", "CosmosAutoregressiveTransformer"] }, generation);
 }
-
-/** A policy of one guard, "words", for every stage. `tests` choose what it finds. */
-export const policyText = (more = ""): string => `policy: test\nversion: 1\nguards: [{name: words, stages: [prompt, upsampled-prompt, negative-prompt, video]${more}}]\n`;
-
-/** Writes JSON lines. */
-export const writeLines = (path: string, lines: readonly unknown[]): void => writeFileSync(path, lines.map((line) => `${typeof line === "string" ? line : JSON.stringify(line)}\n`).join(""));
