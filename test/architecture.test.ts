@@ -13,7 +13,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 const floors: readonly (readonly string[])[] = [
   ["tensor"],
-  ["nn", "weights", "video", "dataset"],
+  ["nn", "weights", "video", "dataset", "language"],
   ["tokenizer", "training", "registry", "physics", "jobs"],
   ["curator", "guardrail", "world", "reasoner", "provenance"],
   ["generation", "redteam", "evaluation"],
