@@ -104,6 +104,8 @@ export class ToolProcess {
   readonly stdout: Readable;
   /** The child's file descriptor 3: a side channel beside standard output. */
   readonly side: Readable;
+  /** The child's file descriptor 4: a second stream of pictures, for readers that ask one decode for two. */
+  readonly second: Readable;
   /** Resolves when the child has ended; never rejects. */
   readonly exit: Promise<ToolExit>;
   readonly #child: ChildProcess;
@@ -114,7 +116,7 @@ export class ToolProcess {
     // A group of its own: Ctrl-C in a terminal reaches us alone. Were ffmpeg to get it too, it would end its file early and
     // with success, and a cut-off file could be taken for a whole one.
     const child = spawn(path, args, {
-      stdio: ["pipe", "pipe", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe", "pipe", "pipe"],
       detached: process.platform !== "win32",
       windowsHide: true,
       env: childEnvironment(),
@@ -123,8 +125,9 @@ export class ToolProcess {
     this.stdin = child.stdin;
     this.stdout = child.stdout;
     this.side = child.stdio[3] as Readable;
+    this.second = child.stdio[4] as Readable;
     // A child that ends early breaks its pipes; its exit status tells why, so the pipe's own error adds nothing.
-    for (const stream of [this.stdin, this.stdout, this.side]) stream.on("error", () => {});
+    for (const stream of this.#streams()) stream.on("error", () => {});
 
     let stderr = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -149,9 +152,13 @@ export class ToolProcess {
     });
   }
 
+  #streams(): (Readable | Writable)[] {
+    return [this.stdin, this.stdout, this.side, this.second];
+  }
+
   kill(): void {
     this.#child.kill("SIGKILL");
-    for (const stream of [this.stdin, this.stdout, this.side]) stream.destroy();
+    for (const stream of this.#streams()) stream.destroy();
   }
 
   /** Waits for something this child must do within `seconds`; past that it is killed and the wait throws. */

@@ -3,6 +3,7 @@ export { frameAt, fromTensor, makeClip, sliceClip, toTensor, type Clip, type Pic
 export { locateTool, type Tool } from "./ffmpeg.ts";
 export { type Fit, type Size, type SizeOptions } from "./filters.ts";
 export { encodePng, readImage, writePng } from "./image.ts";
+export { readAnalysis, type AnalysisFrame, type AnalysisOptions, type Detail } from "./analysis.ts";
 export { probeVideo, type ProbeOptions, type VideoInfo } from "./probe.ts";
 export { readClip, readFrames, type Frame, type ReadClipOptions, type ReadOptions, type ReadWarning } from "./reader.ts";
 export { contactSheet, sideBySide, type SheetOptions, type SheetRow } from "./sheet.ts";

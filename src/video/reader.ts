@@ -146,7 +146,7 @@ function expectedFrames(info: VideoInfo, options: ReadOptions): number {
  * Whether the container can be entered at a given time. In a transport or raw stream ffmpeg jumps to a guessed byte, often
  * behind the key frame that is needed; there the beginning is decoded and dropped.
  */
-const hasIndex = (info: VideoInfo) => !/^(mpegts|mpeg|mpegvideo|m4v|h264|hevc|obu|ivf|mjpeg|dv|wtv|gif|yuv4mpegpipe)$/.test(info.container);
+export const hasIndex = (info: VideoInfo) => !/^(mpegts|mpeg|mpegvideo|m4v|h264|hevc|obu|ivf|mjpeg|dv|wtv|gif|yuv4mpegpipe)$/.test(info.container);
 
 function readArguments(info: VideoInfo, options: ReadOptions): string[] {
   const { startS = 0, durationS, maxFrames, fps } = options;
@@ -174,7 +174,7 @@ function readArguments(info: VideoInfo, options: ReadOptions): string[] {
 }
 
 /** Cuts the byte stream into frames; an unfinished last one is dropped (the exit status tells of it). */
-async function* cutFrames(stream: Readable, frameBytes: number): AsyncGenerator<Uint8Array, void, void> {
+export async function* cutFrames(stream: Readable, frameBytes: number): AsyncGenerator<Uint8Array, void, void> {
   let frame = new Uint8Array(frameBytes);
   let filled = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
@@ -192,14 +192,14 @@ async function* cutFrames(stream: Readable, frameBytes: number): AsyncGenerator<
   }
 }
 
-async function* frameTimes(stream: Readable): AsyncGenerator<number, void, void> {
+export async function* frameTimes(stream: Readable): AsyncGenerator<number, void, void> {
   for await (const line of createInterface({ input: stream })) {
     const seconds = /^frame:.*pts_time:(\S+)/.exec(line)?.[1];
     if (seconds !== undefined) yield Number(seconds);
   }
 }
 
-function reportEnd(info: VideoInfo, options: ReadOptions, count: number, exit: ToolExit): void {
+export function reportEnd(info: VideoInfo, options: ReadOptions, count: number, exit: ToolExit): void {
   const reason = lastComplaint(exit.stderr);
   if (count === 0) {
     if (exit.stderr.includes("Unrecognized option"))
