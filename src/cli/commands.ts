@@ -33,6 +33,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/parity.ts"),
   },
   {
+    name: "shots",
+    summary: "find the cuts, fades and dissolves of a video",
+    load: () => import("./commands/shots.ts"),
+  },
+  {
     name: "tokenize encode",
     summary: "turn video into latents or code indices",
     load: () => import("./commands/tokenize-encode.ts"),
