@@ -16,12 +16,18 @@ interface Kind<F> {
   load(): Promise<F>;
 }
 
-export function kind<N extends string, F>(file: `./${string}.ts`, name: N, load: () => Promise<Record<N, F>>): Kind<F> {
+function kind<N extends string>(file: `./${string}.ts`, name: N, load: () => Promise<Record<N, GuardFactory>>): Kind<GuardFactory> {
+  return { file, name, load: async () => (await load())[name] };
+}
+
+/** The same for work on allowed frames. */
+export function processorKind<N extends string>(file: `./${string}.ts`, name: N, load: () => Promise<Record<N, ProcessorFactory>>): Kind<ProcessorFactory> {
   return { file, name, load: async () => (await load())[name] };
 }
 
 /** Guards by kind. */
 const guardKinds: Readonly<Record<string, Kind<GuardFactory>>> = {
+  "language-model": kind("./language-model/guard.ts", "openLanguageModelGuard", () => import("./language-model/guard.ts")),
 };
 
 /** Work on allowed frames by kind. */
