@@ -1,0 +1,60 @@
+/**
+ * The block list as a guard. Confidence follows severity: 3 is 1, 2 is 0.9, 1 is 0.3 (context, which decides nothing alone)
+ * or 0.85 where the word was disguised on purpose: who writes "k1ll" or "b o m b" knows that it is looked for.
+ */
+import { createHash } from "node:crypto";
+import { categoryIds, type CategoryId } from "../taxonomy.ts";
+import type { Finding, Guard } from "../verdict.ts";
+import { standardLists, type Lists } from "./entries.ts";
+import { matcher, type Hit, type Matcher } from "./match.ts";
+import type { Disguise } from "./read.ts";
+
+const bySeverity = { 1: 0.3, 2: 0.9, 3: 1 } as const;
+const disguisedContext = 0.85;
+/** Disguises that nobody makes by accident: letters are swapped, doubled or lost in ordinary typing too. */
+const deliberate: ReadonlySet<Disguise> = new Set<Disguise>(["leet", "look-alikes", "spaced", "masked"]);
+
+let standardMatcher: Matcher | undefined;
+
+/** The matcher over the lists that are part of Orrery; made once, since it takes a moment. */
+export const openStandardMatcher = (): Matcher => (standardMatcher ??= matcher(standardLists()));
+
+/** Confidence that a hit means harm. */
+export function confidenceOf({ entry, disguise, to, from }: Hit): number {
+  if (entry.severity === 1 && disguise !== undefined && deliberate.has(disguise) && to - from === 1 && entry.text.length >= 4) return disguisedContext;
+  return bySeverity[entry.severity];
+}
+
+/** The block list over the standard lists, or over others. */
+export function blocklistGuard(lists: Lists = standardLists()): Guard {
+  const use = lists === standardLists() ? openStandardMatcher() : matcher(lists);
+  const digest = createHash("sha256");
+  for (const e of lists.entries) digest.update(`${e.category} ${e.severity}: ${e.text}\n`);
+  for (const e of lists.allowed) digest.update(`allow: ${e.text}\n`);
+  const covers = categoryIds.filter((id) => lists.entries.some((e) => e.category === id && e.severity > 1));
+  return {
+    model: `orrery-blocklist (${lists.entries.length} entries)`,
+    version: digest.digest("hex"),
+    strength: "pattern",
+    covers,
+    stages: ["prompt", "upsampled-prompt", "negative-prompt"],
+    check: (subject) => {
+      if (subject.stage === "video") return Promise.reject(new TypeError("the block list reads text, and was given a video"));
+      return Promise.resolve({ findings: findingsOf(use.read(subject.text).hits, subject.text) });
+    },
+  };
+}
+
+/** One finding a category: its surest hit, and all of its words as evidence. */
+export function findingsOf(hits: readonly Hit[], text: string): Finding[] {
+  const byCategory = new Map<CategoryId, Hit[]>();
+  for (const hit of hits) byCategory.set(hit.entry.category, [...(byCategory.get(hit.entry.category) ?? []), hit]);
+  return [...byCategory].map(([category, all]) => ({
+    category,
+    confidence: Math.max(...all.map(confidenceOf)),
+    evidence: all.slice(0, 50).map((hit) => {
+      const written = text.slice(hit.start, hit.end);
+      return `"${written.slice(0, 200)}" (entry "${hit.entry.text}", severity ${hit.entry.severity}${hit.disguise ? `, ${hit.disguise}` : ""})`;
+    }),
+  }));
+}
