@@ -10,8 +10,10 @@
  * for either, `%group` for any of a group, `~2` for up to two words in between.
  */
 import { readdirSync, readFileSync } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { OrreryError } from "../../errors.ts";
+import { fromSystemError, OrreryError } from "../../errors.ts";
 import { isCategoryId, type CategoryId } from "../taxonomy.ts";
 import { read } from "./read.ts";
 
@@ -92,11 +94,41 @@ function parseElements(text: string, group: (name: string) => string[]): Element
 }
 
 let standard: Lists | undefined;
+const maxListBytes = 4 << 20;
 
 /** The lists that are part of Orrery. */
 export function standardLists(): Lists {
   if (standard) return standard;
-  const folder = new URL("./lists/", import.meta.url);
-  const names = readdirSync(fileURLToPath(folder)).filter((name) => name.endsWith(".txt")).sort();
-  return (standard = parseLists(names.map((name) => ({ name, text: readFileSync(new URL(name, folder), "utf8") }))));
+  return (standard = parseLists(listFiles(standardFolder)));
+}
+
+const standardFolder = fileURLToPath(new URL("./lists/", import.meta.url));
+
+/** Reads folders of list files, with the standard ones or without; own lists may use the standard groups. Throws `bad_config`. */
+export async function readLists(folders: readonly string[], withStandard: boolean): Promise<Lists> {
+  if (folders.length === 0) return withStandard ? standardLists() : { entries: [], allowed: [] };
+  const given = (await Promise.all(folders.map(async (folder) => readListFiles(folder)))).flat();
+  return parseLists([...listFiles(standardFolder).filter(({ name }) => withStandard || name === "classes.txt"), ...given]);
+}
+
+function listFiles(folder: string): { name: string; text: string }[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".txt")).sort();
+  return names.map((name) => ({ name, text: readFileSync(join(folder, name), "utf8") }));
+}
+
+async function readListFiles(folder: string): Promise<{ name: string; text: string }[]> {
+  try {
+    const names = (await readdir(folder)).filter((name) => name.endsWith(".txt")).sort();
+    if (names.length === 0) throw new OrreryError("bad_config", `${folder} has no list files (*.txt)`);
+    return await Promise.all(
+      names.map(async (name) => {
+        const path = join(folder, name);
+        const { size } = await stat(path);
+        if (size > maxListBytes) throw new OrreryError("bad_config", `${path} has ${size} bytes; a list file has at most ${maxListBytes}`);
+        return { name: path, text: await readFile(path, "utf8") };
+      }),
+    );
+  } catch (error) {
+    throw fromSystemError(error, folder);
+  }
 }

@@ -3,11 +3,15 @@
  * or 0.85 where the word was disguised on purpose: who writes "k1ll" or "b o m b" knows that it is looked for.
  */
 import { createHash } from "node:crypto";
-import { categoryIds, type CategoryId } from "../taxonomy.ts";
+import { z } from "zod";
+import { OrreryError } from "../../errors.ts";
+import type { PolicyEntry } from "../policy.ts";
+import { categoryIds, isCategoryId, type CategoryId } from "../taxonomy.ts";
 import type { Finding, Guard } from "../verdict.ts";
-import { standardLists, type Lists } from "./entries.ts";
+import { readLists, standardLists, type Lists } from "./entries.ts";
 import { matcher, type Hit, type Matcher } from "./match.ts";
 import type { Disguise } from "./read.ts";
+import { readReferenceLists } from "./reference-lists.ts";
 
 const bySeverity = { 1: 0.3, 2: 0.9, 3: 1 } as const;
 const disguisedContext = 0.85;
@@ -43,6 +47,27 @@ export function blocklistGuard(lists: Lists = standardLists()): Guard {
       return Promise.resolve({ findings: findingsOf(use.read(subject.text).hits, subject.text) });
     },
   };
+}
+
+const settings = z.strictObject({
+  /** Folders of list files of one's own, in the language of `entries.ts`. */
+  lists: z.array(z.string().min(1)).max(32).default([]),
+  /** A folder in the reference's layout (custom/, exact_match/, whitelist/), and the category that its words are of. */
+  reference: z.strictObject({ folder: z.string().min(1), category: z.custom<CategoryId>(isCategoryId, "expected a category, O1 to O13").default("O13") }).optional(),
+  /** Whether the standard lists are read as well. */
+  standard: z.boolean().default(true),
+});
+
+/** Opens the block list with a policy entry's options: the standard lists, one's own, the reference's. Throws `bad_config`. */
+export async function openBlocklist({ options }: Pick<PolicyEntry, "options">): Promise<Guard> {
+  const given = settings.safeParse(options);
+  if (!given.success) throw new OrreryError("bad_config", `options of the block list: ${given.error.issues.map((i) => `${i.path.join(".") || "fields"}: ${i.message}`).join("; ")}`, { cause: given.error });
+  const { lists, reference, standard } = given.data;
+  const own = await readLists(lists, standard);
+  const foreign = reference ? await readReferenceLists(reference.folder, reference.category) : undefined;
+  const all = foreign ? { entries: [...own.entries, ...foreign.entries], allowed: [...own.allowed, ...foreign.allowed] } : own;
+  if (all.entries.length === 0) throw new OrreryError("bad_config", "the block list has no entries: it reads neither the standard lists nor others");
+  return blocklistGuard(all);
 }
 
 /** One finding a category: its surest hit, and all of its words as evidence. */

@@ -33,7 +33,7 @@ const functionWords = new Set(
   ("the and that this these those with without within from into onto upon for but nor yet our your yours his her hers him its their theirs them they she you who whom whose which what when where why how " +
     "than then there here while during between among against toward towards through across along around behind beneath beside besides beyond despite except until unless since because although though whether " +
     "would could should might must shall may can cannot will was were been being are has had have having does did done doing each every either neither both few many much more most some any all another other others such own same " +
-    "myself yourself himself herself itself ourselves themselves anyone everyone someone anybody everybody somebody anything everything something nothing whatever whoever dont doesnt didnt cant wont isnt arent wasnt werent couldnt wouldnt shouldnt im ive youre theyre hes shes thats whats lets id ill retarder retarders").split(" "),
+    "myself yourself himself herself itself ourselves themselves anyone everyone someone anybody everybody somebody anything everything something nothing whatever whoever dont doesnt didnt cant wont isnt arent wasnt werent couldnt wouldnt shouldnt im ive youre theyre hes shes thats whats lets id ill retarder retarders penistone").split(" "),
 );
 
 export const squeeze = (form: string): string => form.replace(/(.)\1+/gu, "$1");
@@ -86,9 +86,10 @@ export function vocabulary(lexicon: Lexicon, words: Iterable<string>, single: It
       const letters = pattern.replaceAll("*", "");
       if (!/^[a-z]/.test(pattern) || letters.length < 2 || letters.length * 2 < pattern.length - 1) return undefined;
       const shape = new RegExp(`^${pattern.replace(/\*+/g, (run) => `[a-z]{${run.length === 1 ? "0,1" : `1,${run.length}`}}`)}$`);
-      // Shortest first, and a letter for each mask rather than none.
+      // A letter for each mask rather than none; English before other languages.
+      const rank = (form: string): number => (form.length === pattern.length ? 0 : 2) + (lexicon.knows(form) ? 0 : 1);
       const fits = (byEnds.get(pattern[0]!) ?? []).filter((form) => shape.test(form));
-      return fits.find((form) => form.length === pattern.length) ?? fits[0];
+      return fits.sort((a, b) => rank(a) - rank(b))[0];
     },
     swapped: (form) => {
       for (let i = 0; i + 1 < form.length; i++) {
