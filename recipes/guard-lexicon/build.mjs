@@ -106,7 +106,7 @@ function buildConfusables(file) {
     if (!groups.has(to)) groups.set(to, new Set());
     groups.get(to).add(from);
   }
-  const rows = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([to, from]) => `${to}\t${[...from].sort().join("")}`);
+  const rows = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([to, from]) => `${to}\t${[...from].sort((a, b) => (a < b ? -1 : 1)).join("")}`);
   writeFileSync(join(out, "confusables.tsv"), `${rows.join("\n")}\n`);
   console.log(`confusables.tsv: ${[...groups.values()].reduce((n, s) => n + s.size, 0)} characters for ${groups.size} look-alikes`);
 }

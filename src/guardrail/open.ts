@@ -28,10 +28,7 @@ export function processorKind<N extends string>(file: `./${string}.ts`, name: N,
 /** Guards by kind. */
 const guardKinds: Readonly<Record<string, Kind<GuardFactory>>> = {
   "language-model": kind("./language-model/guard.ts", "openLanguageModelGuard", () => import("./language-model/guard.ts")),
-  blocklist: kind("./blocklist/guard.ts", "openBlocklist", async () => {
-    const { openBlocklist } = await import("./blocklist/guard.ts");
-    return { openBlocklist };
-  }),
+  blocklist: kind("./blocklist/guard.ts", "openBlocklist", () => import("./blocklist/guard.ts")),
 };
 
 /** Work on allowed frames by kind. */

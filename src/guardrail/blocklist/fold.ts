@@ -46,8 +46,8 @@ const named: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", qu
 /** Doubled marks of Markdown; a single one may be a mask ("f*ck") and is left to the reader of words. */
 const emphasis = /\*{2,3}|_{2,3}|~~|`+/y;
 
-/** Characters that show nothing: format characters, fillers, variation selectors. */
-const invisible = /^[\p{Cf}\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe00-\ufe0f\u{e0100}-\u{e01ef}]$/u;
+/** Characters that show nothing: format characters and fillers. Variation selectors are marks, which go anyway. */
+const invisible = /^(?:\p{Cf}|\u115f|\u1160|\u2800|\u3164|\uffa0)$/u;
 
 interface Piece {
   chars: string;

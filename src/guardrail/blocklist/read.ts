@@ -220,7 +220,7 @@ function undisguise(folded: Folded, from: number, to: number, vocabulary: Vocabu
         }
       }
     }
-    const masks = form.replace(/[*#_?•▪.\-]/g, "*");
+    const masks = form.replace(/[*#_?•▪.-]/g, "*");
     const sure = /[*#•▪]/.test(form);
     if (/^[a-z0-9*]+$/.test(masks) && masks.includes("*", 1) && !/\d/.test(masks) && masks.length <= 20) {
       const parts = masks.split("*").filter(Boolean);
