@@ -23,6 +23,7 @@ const floors: readonly (readonly string[])[] = [
 /** Ways between rooms of one floor: `from -> to`, and why. */
 const doors: Readonly<Record<string, string>> = {
   "dataset -> video": "a dataset is clips on disk, and reading a clip is video's business",
+  "tokenizer -> training": "a tokenizer is trained by the loop that trains everything",
   "tokenizer -> registry": "a codec opens a tokenizer folder, and folders of models are the registry's business",
 };
 

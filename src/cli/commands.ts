@@ -47,6 +47,16 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "turn latents or code indices back into video",
     load: () => import("./commands/tokenize-decode.ts"),
   },
+  {
+    name: "train tokenizer",
+    summary: "train a tokenizer on your own video",
+    load: () => import("./commands/train-tokenizer.ts"),
+  },
+  {
+    name: "train diffusion",
+    summary: "train a diffusion world model on your own video",
+    load: () => import("./commands/train-diffusion.ts"),
+  },
 ];
 
 /** What a first word that is not a command by itself stands for. */

@@ -15,19 +15,26 @@ export interface ClipSetOptions {
   height: number;
   /** Frames a second of the windows; default: the first file's own rate. */
   fps?: number | undefined;
-  /** Use only this part of every file, in seconds. */
-  startS?: number | undefined;
-  endS?: number | undefined;
+  /** Which seconds of a file to use; default: all of it. See `holdout.ts`. */
+  part?: ((info: VideoInfo) => Part) | undefined;
   /** Bytes of decoded frames to keep. */
   memoryBytes?: number;
   progress?: Progress;
   signal?: AbortSignal | undefined;
 }
 
+/** A stretch of a file, in seconds. */
+export interface Part {
+  startS: number;
+  endS: number;
+}
+
 export interface ClipEntry {
   path: string;
   info: VideoInfo;
-  /** Frames at the set's rate, within the chosen part. */
+  /** Where in the file frame 0 lies. */
+  startS: number;
+  /** Frames at the set's rate, within the chosen part; 0 when nothing of the file lies in it. */
   frameCount: number;
 }
 
@@ -74,7 +81,7 @@ export async function findVideos(paths: readonly string[]): Promise<string[]> {
  * Throws `bad_video` with all reasons, or `cancelled`.
  */
 export async function openClips(paths: readonly string[], options: ClipSetOptions): Promise<ClipSet> {
-  const { width, height, startS = 0, endS = Infinity, memoryBytes = 2 ** 30, progress = silent, signal } = options;
+  const { width, height, part, memoryBytes = 2 ** 30, progress = silent, signal } = options;
   const files = await findVideos(paths);
   const rejected: Rejected[] = [];
   const probed: { path: string; info: VideoInfo }[] = [];
@@ -90,13 +97,18 @@ export async function openClips(paths: readonly string[], options: ClipSetOption
   }
   if (probed.length === 0) throw new OrreryError("bad_video", `none of the ${files.length} file(s) can be used: ${rejected.map((r) => r.reason).join("; ")}`);
   const fps = options.fps ?? probed[0]!.info.fps;
-  const entries = probed.map(({ path, info }) => ({ path, info, frameCount: Math.max(1, Math.floor((Math.min(info.durationS, endS) - startS) * fps + 1e-6)) }));
+  const entries = probed.map(({ path, info }): ClipEntry => {
+    const { startS, endS } = part?.(info) ?? { startS: 0, endS: info.durationS };
+    // A file of a single frame may say that it lasts for no time at all.
+    const least = part === undefined ? 1 : 0;
+    return { path, info, startS, frameCount: Math.max(least, Math.floor((Math.min(info.durationS, endS) - startS) * fps + 1e-6)) };
+  });
 
   const frameBytes = width * height * 3;
   const kept = new Map<number, Promise<Clip>>();
   let room = memoryBytes;
   const read = (entry: ClipEntry, first: number, count: number): Promise<Clip> =>
-    readClip(entry.path, { width, height, fit: "cover", fps, startS: startS + first / fps, maxFrames: count, info: entry.info, signal });
+    readClip(entry.path, { width, height, fit: "cover", fps, startS: entry.startS + first / fps, maxFrames: count, info: entry.info, signal });
   const whole = (index: number): Promise<Clip> | undefined => {
     const known = kept.get(index);
     if (known) return known;
@@ -115,8 +127,8 @@ export async function openClips(paths: readonly string[], options: ClipSetOption
     rejected,
     async window(index, first, count) {
       const clip = whole(index);
-      const part = clip ? cut(await clip, first, count) : await read(entries[index]!, first, count);
-      return extend(part, count);
+      const frames = clip ? cut(await clip, first, count) : await read(entries[index]!, first, count);
+      return extend(frames, count);
     },
   };
 }

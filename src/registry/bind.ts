@@ -7,6 +7,7 @@ import { OrreryError } from "../errors.ts";
 import type { Parameter } from "../nn/index.ts";
 import { sameShape, type ExternalWeight, type Weight } from "../tensor/index.ts";
 import type { Checkpoint } from "../weights/index.ts";
+import type { Component } from "./model-folder.ts";
 
 export interface Bound {
   weights: Map<string, Weight>;
@@ -63,4 +64,14 @@ export async function readWeights(checkpoint: Checkpoint, all: Iterable<Paramete
   const out = new Map<string, Float32Array>();
   for (const { name } of parameters) out.set(name, await checkpoint.readF32(name));
   return out;
+}
+
+/** The same of a component's folder, opened for it. */
+export async function readComponentWeights(component: Component, all: Iterable<Parameter>): Promise<Map<string, Float32Array>> {
+  const checkpoint = await component.checkpoint();
+  try {
+    return await readWeights(checkpoint, all);
+  } finally {
+    await checkpoint.close();
+  }
 }

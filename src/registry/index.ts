@@ -1,5 +1,5 @@
 /** Models on disk. */
-export { bindWeights, checkParameters, readWeights, type Bound } from "./bind.ts";
+export { bindWeights, checkParameters, readComponentWeights, readWeights, type Bound } from "./bind.ts";
 export { openComponent, readJson, saveComponent, writeJson, type Component, type Json } from "./model-folder.ts";
 export {
   autoregressivePipelineClass, componentOf, isPipeline, openPipeline, parseGeneration, savePipeline,

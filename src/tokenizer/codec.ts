@@ -5,7 +5,7 @@
  * the window and the tile, not on the video.
  */
 import { OrreryError } from "../errors.ts";
-import { parameters } from "../nn/index.ts";
+import { parameters, type Parameters } from "../nn/index.ts";
 import { bindWeights, openComponent, type Bound } from "../registry/index.ts";
 import { compile, input, type Tensor } from "../tensor/index.ts";
 import { hostTensor, type Executable, type HostTensor, type Runtime } from "../tensor/runtime/node.ts";
@@ -41,19 +41,23 @@ export async function openCodec(folder: string, runtime: Runtime, options: Codec
   const config = parseTokenizerConfig(component.config);
   const checkpoint = await component.checkpoint();
   try {
-    const all = parameters();
-    const factors = compression(config);
-    // Tracing one small window declares every parameter.
-    const probe = [1, factors.channels, 1 + factors.temporal, factors.spatial * 2, factors.spatial * 2];
-    const pixels = input("pixels", probe);
-    if (isDiscrete(config)) {
-      const { indices } = encodeIndices(all.root, pixels, config);
-      decodeIndices(all.root, indices, config);
-    } else decode(all.root, encode(all.root, pixels, config), config);
-    return codec(config, await bindWeights(checkpoint, all.all.values()), runtime, options);
+    return codec(config, await bindWeights(checkpoint, tokenizerParameters(config).all.values()), runtime, options);
   } finally {
     await checkpoint.close();
   }
+}
+
+/** All parameters of the network. */
+export function tokenizerParameters(config: TokenizerConfig): Parameters {
+  const all = parameters();
+  const factors = compression(config);
+  // Tracing one small window declares every parameter.
+  const pixels = input("pixels", [1, factors.channels, 1 + factors.temporal, factors.spatial * 2, factors.spatial * 2]);
+  if (isDiscrete(config)) {
+    const { indices } = encodeIndices(all.root, pixels, config);
+    decodeIndices(all.root, indices, config);
+  } else decode(all.root, encode(all.root, pixels, config), config);
+  return all;
 }
 
 /** A codec of weights that are already at hand: a model in training. */

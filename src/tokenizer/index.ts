@@ -4,4 +4,4 @@ export { parseTokenizerConfig } from "./plan.ts";
 export { compression, decode, decodeIndices, encode, encodeIndices, latentShape, pixelShape, quantize, type Compression } from "./network.ts";
 export { fsqCodes, fsqQuantize, type Quantized } from "./fsq.ts";
 export { patchImage, patchVideo, unpatchImage, unpatchVideo, type Patch } from "./patcher.ts";
-export { restoreLatents, standardizeLatents, statisticsOf, type LatentStatistics } from "./standardize.ts";
+export { latentMeter, restoreLatents, standardizeLatents, statisticsOf, type LatentStatistics } from "./standardize.ts";

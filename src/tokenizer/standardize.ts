@@ -38,3 +38,28 @@ export const standardizeLatents = (data: Float32Array, shape: readonly number[],
 /** The inverse of `standardizeLatents`. */
 export const restoreLatents = (data: Float32Array, shape: readonly number[], statistics: LatentStatistics, sigmaData = 1): Float32Array =>
   each(data, shape, statistics, (v, mean, std) => (v / sigmaData) * std + mean);
+
+/** Adds up latents [B, C, T, H, W] of one shape and gives their statistics, per channel and latent frame. */
+export function latentMeter(): { add(data: ArrayLike<number>, shape: readonly number[]): void; result(): { mean: number[]; std: number[] } } {
+  let [sums, squares] = [new Float64Array(0), new Float64Array(0)];
+  let count = 0;
+  return {
+    add(data, shape) {
+      const [b, c, t, h, w] = shape as [number, number, number, number, number];
+      if (sums.length === 0) [sums, squares] = [new Float64Array(c * t), new Float64Array(c * t)];
+      for (let row = 0; row < b * c * t; row++) {
+        const at = row % (c * t);
+        for (let i = row * h * w; i < (row + 1) * h * w; i++) {
+          sums[at]! += data[i]!;
+          squares[at]! += data[i]! ** 2;
+        }
+      }
+      count += b * h * w;
+    },
+    result() {
+      const mean = [...sums].map((s) => s / count);
+      // A channel that never moves would be divided by nothing.
+      return { mean, std: mean.map((m, i) => Math.max(1e-4, Math.sqrt(Math.max(0, squares[i]! / count - m * m)))) };
+    },
+  };
+}

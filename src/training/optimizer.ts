@@ -12,7 +12,7 @@ export interface AdamWOptions {
   weightDecay: number;
   /** Gradients are scaled down to this global norm; Infinity leaves them alone. */
   clipNorm: number;
-  /** Decay of the averaged weights, or null for none. */
+  /** Decay of the averaged weights, reached after a rise from 0.1 (see `stepScalars`), or null for none. */
   emaDecay: number | null;
   /** Micro-batches per update. */
   accumulate: number;
@@ -39,14 +39,15 @@ export interface Update {
 export const statePrefix = { first: "adam.m/", second: "adam.v/", ema: "ema/", sum: "grad.sum/" } as const;
 
 /**
- * Adds the update of every parameter. Inputs that it declares: `opt.decay`, `opt.rate`, `opt.eps` (see `stepScalars`) and,
- * when accumulating, `opt.apply` (1 on the last micro-batch of an update, else 0).
+ * Adds the update of every parameter. Inputs that it declares: `opt.decay`, `opt.rate`, `opt.eps` and, when averaging,
+ * `opt.ema` (see `stepScalars`); when accumulating, `opt.apply` (1 on the last micro-batch of an update, else 0).
  */
 export function adamw(parameters: readonly Parameter[], gradients: readonly Tensor[], options: AdamWOptions): Update {
   const { betas, clipNorm, emaDecay, accumulate } = options;
   const [b1, b2] = betas;
   const scalar = (name: string): Tensor => input(name, []);
   const [decay, rate, eps] = [scalar("opt.decay"), scalar("opt.rate"), scalar("opt.eps")];
+  const emaWeight = emaDecay === null ? undefined : scalar("opt.ema");
   const state: StateUpdate[] = [];
   const buffer = (prefix: string, parameter: Parameter): Tensor => input(prefix + parameter.name, parameter.shape);
 
@@ -75,9 +76,9 @@ export function adamw(parameters: readonly Parameter[], gradients: readonly Tens
     push(parameter.name, p, keep(nextP, p), "parameter");
     push(statePrefix.first + parameter.name, m, keep(nextM, m), "zeros");
     push(statePrefix.second + parameter.name, v, keep(nextV, v), "zeros");
-    if (emaDecay !== null) {
+    if (emaWeight) {
       const ema = buffer(statePrefix.ema, parameter);
-      push(statePrefix.ema + parameter.name, ema, keep(add(mul(ema, emaDecay), mul(nextP, 1 - emaDecay)), ema), "parameter");
+      push(statePrefix.ema + parameter.name, ema, keep(add(ema, mul(sub(nextP, ema), emaWeight)), ema), "parameter");
     }
     if (apply) {
       const sum = buffer(statePrefix.sum, parameter);
@@ -90,11 +91,14 @@ export function adamw(parameters: readonly Parameter[], gradients: readonly Tens
 /**
  * Scalars of update `update` (from 0) at rate `lr`. Bias correction is folded in:
  * lr (m / c1) / (sqrt(v / c2) + eps) = lr sqrt(c2) / c1 * m / (sqrt(v) + eps sqrt(c2)).
+ * The averages' decay rises as (1 + n) / (10 + n), as in TensorFlow's `ExponentialMovingAverage`, so that a short run's average
+ * is not mostly its start.
  */
-export function stepScalars({ betas, eps, weightDecay }: AdamWOptions, lr: number, update: number): Record<"opt.decay" | "opt.rate" | "opt.eps", number> {
+export function stepScalars({ betas, eps, weightDecay, emaDecay }: AdamWOptions, lr: number, update: number): Record<string, number> {
   const c1 = 1 - betas[0] ** (update + 1);
   const c2 = Math.sqrt(1 - betas[1] ** (update + 1));
-  return { "opt.decay": 1 - lr * weightDecay, "opt.rate": (lr * c2) / c1, "opt.eps": eps * c2 };
+  const scalars = { "opt.decay": 1 - lr * weightDecay, "opt.rate": (lr * c2) / c1, "opt.eps": eps * c2 };
+  return emaDecay === null ? scalars : { ...scalars, "opt.ema": 1 - Math.min(emaDecay, (1 + update) / (10 + update)) };
 }
 
 /** Elements in all parameters. */

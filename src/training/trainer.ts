@@ -9,7 +9,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { OrreryError } from "../errors.ts";
 import { silent, type Progress } from "../progress.ts";
-import { compile, grad, type Program, type Tensor } from "../tensor/index.ts";
+import { compile, grad, reachable, type Program, type Tensor } from "../tensor/index.ts";
 import { hostTensor, type Executable, type HostTensor, type Runtime } from "../tensor/runtime/node.ts";
 import type { Parameters } from "../nn/index.ts";
 import { initialValue } from "./initialize.ts";
@@ -29,8 +29,8 @@ export interface Task {
   start?: ReadonlyMap<string, Float32Array>;
   /** Feeds of a micro-batch, by global micro-batch number. */
   feeds(microBatch: number): Promise<Readonly<Record<string, HostTensor>>>;
-  /** Called every `sampleEvery` steps and at the end with the weights to show (averaged when there are averages). */
-  sample?(step: number, weights: ReadonlyMap<string, Float32Array>): Promise<void>;
+  /** Called every `sampleEvery` steps and at the end with the weights to show (averaged when there are averages); may answer figures to log. */
+  sample?(step: number, weights: ReadonlyMap<string, Float32Array>): Promise<Readonly<Record<string, number>> | void>;
 }
 
 export interface TrainOptions {
@@ -64,9 +64,13 @@ export interface TrainingStep {
   state: StateUpdate[];
 }
 
-/** Builds loss, gradients and update as one program. Outputs: `loss`, `grad_norm`, the figures, and the next state. */
+/**
+ * Builds loss, gradients and update as one program. Outputs: `loss`, `grad_norm`, the figures, and the next state. Parameters
+ * that the loss does not depend on take no part: they stay as they start.
+ */
 export function buildStep({ parameters, loss, figures = {} }: Pick<Task, "parameters" | "loss" | "figures">, optimizer: AdamWOptions): TrainingStep {
-  const all = [...parameters.all.values()];
+  const needed = new Set(reachable([loss]));
+  const all = [...parameters.all.values()].filter((p) => needed.has(p.tensor));
   const gradients = grad(loss, all.map((p) => p.tensor));
   const { state, gradNorm } = adamw(all, gradients, optimizer);
   const outputs: Record<string, Tensor> = { loss, grad_norm: gradNorm, ...figures };
@@ -102,9 +106,13 @@ export async function train(task: Task, runtime: Runtime, options: TrainOptions)
       const lr = learningRate(schedule, step);
       const scalars = Object.entries(stepScalars(optimizer, lr, step)).map(([k, v]) => [k, scalar(v)] as const);
       const sums: Record<string, number> = {};
+      let waited = 0;
       for (let k = 0; k < optimizer.accumulate; k++) {
         const apply: Record<string, HostTensor> = optimizer.accumulate > 1 ? { "opt.apply": scalar(k === optimizer.accumulate - 1 ? 1 : 0) } : {};
-        const results = await executable.run({ ...(await task.feeds(step * optimizer.accumulate + k)), ...Object.fromEntries(scalars), ...apply });
+        const asked = performance.now();
+        const feeds = await task.feeds(step * optimizer.accumulate + k);
+        waited += performance.now() - asked;
+        const results = await executable.run({ ...feeds, ...Object.fromEntries(scalars), ...apply });
         for (const [name, value] of Object.entries(results)) sums[name] = name === "grad_norm" ? Number(value.data[0]) : (sums[name] ?? 0) + Number(value.data[0]) / optimizer.accumulate;
       }
       loss = sums["loss"]!;
@@ -113,7 +121,7 @@ export async function train(task: Task, runtime: Runtime, options: TrainOptions)
       step++;
       const now = performance.now();
       if (step % logEvery === 0 || step === schedule.steps)
-        await log.log(step, { ...Object.fromEntries(Object.entries(sums).map(([k, v]) => [`train/${k}`, v])), "train/lr": lr, "perf/step_ms": now - tick });
+        await log.log(step, { ...Object.fromEntries(Object.entries(sums).map(([k, v]) => [`train/${k}`, v])), "train/lr": lr, "perf/step_ms": now - tick, "perf/data_ms": waited });
       tick = now;
       progress({ stage: task.title, done: step, total: schedule.steps, unit: "steps", note: `loss ${loss.toPrecision(4)}` });
       if (step % saveEvery === 0 || step === schedule.steps) {
@@ -122,11 +130,12 @@ export async function train(task: Task, runtime: Runtime, options: TrainOptions)
       }
       if (task.sample && (step % sampleEvery === 0 || step === schedule.steps)) {
         await mkdir(join(out, "samples"), { recursive: true });
-        await task.sample(step, await shownWeights(executable, state));
+        const seen = await task.sample(step, await shownWeights(task, seed, executable, state));
+        if (seen) await log.log(step, Object.fromEntries(Object.entries(seen).map(([k, v]) => [`eval/${k}`, v])));
         tick = performance.now();
       }
     }
-    return { weights: await shownWeights(executable, state), step, parameters, loss };
+    return { weights: await shownWeights(task, seed, executable, state), step, parameters, loss };
   } finally {
     await executable.release();
   }
@@ -162,10 +171,14 @@ async function snapshot(executable: Executable, state: readonly StateUpdate[]): 
   return state.map(({ name, parameter }) => ({ name, shape: parameter.shape, data: values[name]!.data as Float32Array }));
 }
 
-/** The weights a user should see: averages where they exist. */
-async function shownWeights(executable: Executable, state: readonly StateUpdate[]): Promise<Map<string, Float32Array>> {
+/** The weights a user should see: averages where they exist, and what did not take part as it started. */
+async function shownWeights(task: Task, seed: number, executable: Executable, state: readonly StateUpdate[]): Promise<Map<string, Float32Array>> {
   const averaged = state.filter((s) => s.name.startsWith(statePrefix.ema));
   const chosen = averaged.length ? averaged : state.filter((s) => s.name === s.parameter.name);
   const values = await executable.readState(chosen.map((s) => s.name));
-  return new Map(chosen.map((s) => [s.parameter.name, Float32Array.from(values[s.name]!.data as Float32Array)]));
+  const learned = new Map(chosen.map((s) => [s.parameter.name, s.name]));
+  return new Map([...task.parameters.all.values()].map((p) => {
+    const name = learned.get(p.name);
+    return [p.name, name === undefined ? (task.start?.get(p.name) ?? initialValue(p, seed)) : Float32Array.from(values[name]!.data as Float32Array)];
+  }));
 }

@@ -20,6 +20,8 @@ export interface DemoClipOptions {
   fps?: number;
   /** Which throw: a whole number. Default 0. */
   seed?: number;
+  /** Seconds after which the balls are tossed up again, for footage in which they never come to rest; 0 for a single throw. Default 0. */
+  tossEveryS?: number;
 }
 
 /** A solid rubber ball; metres, metres per second, radians per second. Mass is the cube of the radius. */
@@ -73,7 +75,7 @@ export async function makeDemoClip(path: string, options: DemoClipOptions & Writ
 }
 
 function begin(options: DemoClipOptions): Required<DemoClipOptions> & { painter: RoomPainter; next: () => Ball[] } {
-  const { width = 320, height = 180, frames = 90, fps = 30, seed = 0 } = options;
+  const { width = 320, height = 180, frames = 90, fps = 30, seed = 0, tossEveryS = 0 } = options;
   for (const [name, value, least, most] of [["width", width, 16, 4096], ["height", height, 16, 4096], ["frames", frames, 1, 1e6], ["seed", seed, 0, 2 ** 32 - 1]] as const) {
     if (!(Number.isInteger(value) && value >= least && value <= most)) throw new OrreryError("bad_argument", `${name} ${value} was given; expected a whole number from ${least} to ${most}`);
   }
@@ -81,14 +83,18 @@ function begin(options: DemoClipOptions): Required<DemoClipOptions> & { painter:
   const room: Room = { halfWidth: Math.max(0.8, Math.min(2.2, (1.1 * width) / height)), height: 2.2, depth: 1.9 };
   const random = seededRandom(seed);
   const balls = throwBalls(room, random);
+  if (!(tossEveryS >= 0 && tossEveryS < Infinity)) throw new OrreryError("bad_argument", `tossEveryS ${tossEveryS} was given; expected a number of seconds, or 0`);
   const steps = Math.max(1, Math.round(stepsPerSecond / fps));
-  let first = true;
+  let shown = 0;
   const next = () => {
-    if (!first) for (let i = 0; i < steps; i++) advance(balls, room, 1 / fps / steps);
-    first = false;
+    if (shown > 0) {
+      for (let i = 0; i < steps; i++) advance(balls, room, 1 / fps / steps);
+      if (tossEveryS > 0 && Math.floor(shown / fps / tossEveryS) !== Math.floor((shown - 1) / fps / tossEveryS)) toss(balls, random);
+    }
+    shown++;
     return balls;
   };
-  return { width, height, frames, fps, seed, painter: paintRoom(room, width, height, seed), next };
+  return { width, height, frames, fps, seed, tossEveryS, painter: paintRoom(room, width, height, seed), next };
 }
 
 function throwBalls(room: Room, random: () => number): Ball[] {
@@ -105,6 +111,14 @@ function throwBalls(room: Room, random: () => number): Ball[] {
     balls.push({ position, velocity, spin, radius, axes: [[1, 0, 0], [0, 1, 0], [0, 0, 1]], paint: firstPaint + balls.length });
   }
   return balls;
+}
+
+/** Throws every ball anew from where it is: upwards, to some side. */
+function toss(balls: readonly Ball[], random: () => number): void {
+  for (const ball of balls) {
+    ball.velocity = [(random() - 0.5) * 5, 2 + 3.5 * random(), (random() - 0.5) * 3];
+    ball.spin = [(random() - 0.5) * 12, (random() - 0.5) * 12, (random() - 0.5) * 12];
+  }
 }
 
 /** One step of symplectic Euler (velocity first, then position with the new velocity), then contacts. */

@@ -84,3 +84,6 @@ export const takesConditionMask = (config: CosmosTransformerConfig): boolean => 
 
 /** Width of the residual stream. */
 export const hiddenSize = (config: CosmosTransformerConfig): number => config.num_attention_heads * config.attention_head_dim;
+
+/** Width of the text embeddings that the network is given. */
+export const textWidth = (config: CosmosTransformerConfig): number => (config.use_crossattn_projection ? config.crossattn_proj_in_channels : config.text_embed_dim);

@@ -1,5 +1,5 @@
 /** World models: the diffusion transformer with its formulations, and the samplers that draw from it. */
-export { hiddenSize, parseTransformerConfig, takesConditionMask, transformerClassName, transformerConfig, type CosmosTransformerConfig, type CosmosTransformerOptions } from "./config.ts";
+export { hiddenSize, parseTransformerConfig, takesConditionMask, textWidth, transformerClassName, transformerConfig, type CosmosTransformerConfig, type CosmosTransformerOptions } from "./config.ts";
 export { cosmosTransformer, type CosmosTransformerInputs } from "./diffusion/transformer.ts";
 export {
   addNoise, denoise, drawSigma, edmLoss, edmScaling, edmScalingOf, flowScaling, flowScalingOf, lossWeight, lossWeightOf, perLatent, sigmaData,

@@ -7,17 +7,14 @@ import { parameters, type Parameters } from "../../nn/index.ts";
 import type { Bound } from "../../registry/index.ts";
 import { compile, input, size, type Tensor } from "../../tensor/index.ts";
 import { hostTensor, type HostTensor, type Runtime } from "../../tensor/runtime/node.ts";
-import { takesConditionMask, type CosmosTransformerConfig } from "../config.ts";
+import { takesConditionMask, textWidth, type CosmosTransformerConfig } from "../config.ts";
 import type { Denoiser } from "../sampling/index.ts";
 import { conditionedDenoise, type Conditioning } from "./conditioning.ts";
 import { cosmosTransformer } from "./transformer.ts";
 
-/** The width of the text that the network reads. */
-export const textWidth = (config: CosmosTransformerConfig): number => (config.use_crossattn_projection ? config.crossattn_proj_in_channels : config.text_embed_dim);
-
-/** Text embeddings [B, M, E] and which of them count, [B, M]. */
+/** Text embeddings [B, M, E] and which of them count, [B, M]; neither where there is no text. */
 export interface TextInputs {
-  text: Tensor;
+  text?: Tensor | undefined;
   textMask?: Tensor | undefined;
 }
 
@@ -59,7 +56,7 @@ export interface DenoiserOptions extends Conditioning {
   runtime: Runtime;
   /** Of the latents that are denoised, [B, C, T, H, W]. */
   shape: readonly number[];
-  /** Text tokens; 1 where no text is used. */
+  /** Text tokens; 0 (the default) where no text is used. */
   textTokens?: number | undefined;
   /** Whether some of them may have to be ignored. */
   masksText?: boolean | undefined;
@@ -87,13 +84,13 @@ export interface LoadedDenoiser {
 
 /** Compiles the conditioned network. Errors are those of the network for shapes that do not fit. */
 export async function openDenoiser(options: DenoiserOptions): Promise<LoadedDenoiser> {
-  const { config, weights, runtime, shape, textTokens = 1, masksText = false } = options;
+  const { config, weights, runtime, shape, textTokens = 0, masksText = false } = options;
   const [b, , t] = shape as [number, number, number, number, number];
   const textShape = [b, textTokens, textWidth(config)];
   const indicatorShape = [b, 1, t, 1, 1];
   const inputs = {
     x: input("x", shape), level: input("level", [b]), given: input("given", shape), indicator: input("indicator", indicatorShape),
-    text: input("text", textShape), textMask: masksText ? input("text_mask", [b, textTokens], "bool") : undefined,
+    text: textTokens > 0 ? input("text", textShape) : undefined, textMask: masksText && textTokens > 0 ? input("text_mask", [b, textTokens], "bool") : undefined,
   };
   const estimate = estimateOf(parameters().root, inputs, config, options);
   const executable = await runtime.load(compile({ outputs: { x0: estimate }, weights: weights.weights, target: runtime.device }), weights.weightsFolder === undefined ? {} : { weightsFolder: weights.weightsFolder });
@@ -105,9 +102,9 @@ export async function openDenoiser(options: DenoiserOptions): Promise<LoadedDeno
       const feeds: Record<string, HostTensor> = {
         given: hostTensor("float32", shape, latents ?? new Float32Array(size(shape))),
         indicator: hostTensor("float32", indicatorShape, Float32Array.from({ length: b * t }, (_, i) => (i % t < latentFrames ? 1 : 0))),
-        text: hostTensor("float32", textShape, text ?? new Float32Array(size(textShape))),
       };
-      if (masksText) feeds["text_mask"] = hostTensor("bool", [b, textTokens], textMask ?? new Uint8Array(b * textTokens).fill(1));
+      if (inputs.text) feeds["text"] = hostTensor("float32", textShape, text ?? new Float32Array(size(textShape)));
+      if (inputs.textMask) feeds["text_mask"] = hostTensor("bool", [b, textTokens], textMask ?? new Uint8Array(b * textTokens).fill(1));
       return async (x, sigma) => {
         const answer = await executable.run({ ...feeds, x: hostTensor("float32", shape, x), level: hostTensor("float32", [b], new Float32Array(b).fill(sigma)) });
         return answer["x0"]!.data as Float32Array;

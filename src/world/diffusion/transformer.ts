@@ -14,8 +14,8 @@
  */
 import { OrreryError } from "../../errors.ts";
 import { attention, linear, rmsNorm, type Scope } from "../../nn/index.ts";
-import { add, checkpoint, gelu, mul, reshape, rotary, rotaryTables, silu, sliceAxis, standardize, sub, transpose, where, type Tensor } from "../../tensor/index.ts";
-import { hiddenSize, type CosmosTransformerConfig } from "../config.ts";
+import { add, checkpoint, full, gelu, mul, reshape, rotary, rotaryTables, silu, sliceAxis, standardize, sub, transpose, where, type Tensor } from "../../tensor/index.ts";
+import { hiddenSize, textWidth, type CosmosTransformerConfig } from "../config.ts";
 import { dense, embedPatches, embedTime, gridOf, learnedPositions, ropeAngles, unpatch } from "./embedding.ts";
 
 const eps = 1e-6;
@@ -25,8 +25,8 @@ export interface CosmosTransformerInputs {
   hiddenStates: Tensor;
   /** The noise level as the network knows it: [B], [1], or one per frame as [B, 1, T, 1, 1]. */
   timestep: Tensor;
-  /** Text embeddings [B, M, E]. */
-  encoderHiddenStates: Tensor;
+  /** Text embeddings [B, M, E]. Left out, there is no text: the same as zeros, whose cross-attention is zero, at no cost. */
+  encoderHiddenStates?: Tensor | undefined;
   /** Image embeddings [B, S, I] of models with `img_context_dim_in`. */
   imageContext?: Tensor | undefined;
   /** Which text tokens count, [B, M]: booleans, or numbers that are added to the scores. */
@@ -50,6 +50,8 @@ interface Surroundings {
   /** [B, F, 1, 3D]. */
   shared: Tensor;
   text: Tensor;
+  /** Text of zeros: cross-attention is declared but not computed. */
+  textless: boolean;
   image: Tensor | undefined;
   mask: Tensor | undefined;
   /** Cosines and sines of the rotary angles, each [N, d / 2]. */
@@ -72,12 +74,15 @@ export function cosmosTransformer(p: Scope, inputs: CosmosTransformerInputs, con
   const grouped = (x: Tensor): Tensor => reshape(x, [-1, f, tokens / f, width]);
 
   const time = embedTime(p.in("time_embed"), reshape(timestep, [-1]), width);
-  const text = config.use_crossattn_projection ? gelu(linear(p.in("crossattn_proj").in(0), inputs.encoderHiddenStates, config.encoder_hidden_states_channels)) : inputs.encoderHiddenStates;
+  const embeddings = inputs.encoderHiddenStates ?? full([b, 1, textWidth(config)], 0);
+  const text = config.use_crossattn_projection ? gelu(linear(p.in("crossattn_proj").in(0), embeddings, config.encoder_hidden_states_channels)) : embeddings;
   const image = inputs.imageContext && gelu(linear(p.in("img_context_proj").in(0), inputs.imageContext, config.img_context_dim_out));
   const around: Surroundings = {
     condition: reshape(silu(time.condition), [-1, f, 1, width]),
     shared: reshape(time.shared, [-1, f, 1, 3 * width]),
     text,
+    // No layer on the way has a bias, except the projection of 2.5.
+    textless: !inputs.encoderHiddenStates && !config.use_crossattn_projection && !image,
     image,
     mask: inputs.attentionMask && scoreMask(inputs.attentionMask),
     turn: rotaryTables(ropeAngles(grid, fps, config), tokens),
@@ -100,7 +105,7 @@ export function cosmosTransformer(p: Scope, inputs: CosmosTransformerInputs, con
 
 /** One block over x [B, F, N / F, D]. */
 function block(p: Scope, x: Tensor, around: Surroundings): Tensor {
-  const { positions, config } = around;
+  const { positions, textless, config } = around;
   const width = hiddenSize(config);
   const wrapped = (from: Tensor, norm: string, f: (z: Tensor) => Tensor): Tensor => {
     const [shift, scale, gate] = modulation(p.in(norm), around, 3) as [Tensor, Tensor, Tensor];
@@ -108,7 +113,8 @@ function block(p: Scope, x: Tensor, around: Surroundings): Tensor {
   };
   let y = positions ? add(x, positions) : x;
   y = wrapped(y, "norm1", (z) => selfAttention(p.in("attn1"), z, around));
-  y = wrapped(y, "norm2", (z) => crossAttention(p.in("attn2"), z, around));
+  const crossed = wrapped(y, "norm2", (z) => crossAttention(p.in("attn2"), z, around));
+  if (!textless) y = crossed;
   const ff = p.in("ff").in("net");
   return wrapped(y, "norm3", (z) => dense(ff.in(2), gelu(dense(ff.in(0).in("proj"), z, Math.floor(width * config.mlp_ratio))), width));
 }
@@ -176,8 +182,7 @@ function check({ hiddenStates, timestep, encoderHiddenStates, imageContext, atte
   const fits = perFrame ? timestep.shape.join() === [b, 1, frames, 1, 1].join() : timestep.shape.length === 1 && (timestep.shape[0] === b || timestep.shape[0] === 1);
   if (!fits) wrong(`a timestep is [${b}] or [${b}, 1, ${frames}, 1, 1], not ${show(timestep)}`);
   if (perFrame && config.patch_size[0] !== 1) wrong(`a timestep per frame needs patches of one frame, but these are of ${config.patch_size[0]}`);
-  const textWidth = config.use_crossattn_projection ? config.crossattn_proj_in_channels : config.text_embed_dim;
-  if (encoderHiddenStates.shape.length !== 3 || encoderHiddenStates.shape[2] !== textWidth) wrong(`text embeddings are [B, tokens, ${textWidth}], not ${show(encoderHiddenStates)}`);
+  if (encoderHiddenStates && (encoderHiddenStates.shape.length !== 3 || encoderHiddenStates.shape[2] !== textWidth(config))) wrong(`text embeddings are [B, tokens, ${textWidth(config)}], not ${show(encoderHiddenStates)}`);
   if (imageContext && !config.img_context_dim_in) wrong("this model takes no image context");
   if (imageContext && attentionMask) wrong("the reference has no attention mask beside an image context; leave one out");
   if (fps !== undefined && !(fps > 0)) wrong(`fps must be above 0, not ${fps}`);
