@@ -51,8 +51,16 @@ export async function saveCheckpoint(out: string, state: TrainerState, tensors: 
   }
 }
 
+/** A checkpoint to go on from. */
+export interface SavedRun {
+  state: TrainerState;
+  /** The values of a tensor. @throws `bad_checkpoint` when it is not there, or is not float32 of that shape. */
+  read(name: string, shape: readonly number[]): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
 /** The newest whole checkpoint, or undefined when the run has none. Throws `bad_checkpoint` when it is damaged. */
-export async function loadCheckpoint(out: string): Promise<{ state: TrainerState; read(name: string): Promise<Float32Array>; names: string[]; close(): Promise<void> } | undefined> {
+export async function loadCheckpoint(out: string): Promise<SavedRun | undefined> {
   const folder = join(out, "checkpoints");
   const name = await readFile(join(folder, "latest"), "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
@@ -60,13 +68,33 @@ export async function loadCheckpoint(out: string): Promise<{ state: TrainerState
   });
   if (name === undefined) return undefined;
   if (!/^step-\d{8,}$/.test(name)) throw new OrreryError("bad_checkpoint", `${join(folder, "latest")} holds ${JSON.stringify(name.slice(0, 40))}, not the name of a checkpoint; remove it to start over`);
-  const state = JSON.parse(
-    await readFile(join(folder, name, "trainer.json"), "utf8").catch((error: unknown) => {
-      throw fromSystemError(error, join(folder, name, "trainer.json"));
+  const stateFile = join(folder, name, "trainer.json");
+  const state = parseState(
+    await readFile(stateFile, "utf8").catch((error: unknown) => {
+      throw fromSystemError(error, stateFile);
     }),
-  ) as TrainerState;
+    stateFile,
+  );
   const checkpoint = await openCheckpoint(join(folder, name, "state.safetensors"));
-  return { state, names: checkpoint.names(), read: (n) => checkpoint.readF32(n), close: () => checkpoint.close() };
+  const names = new Set(checkpoint.names());
+  const read = async (tensor: string, shape: readonly number[]): Promise<Float32Array> => {
+    if (!names.has(tensor)) throw new OrreryError("bad_checkpoint", `${checkpoint.path} has no ${tensor}; it belongs to another model. Use another --out`);
+    const info = checkpoint.info(tensor);
+    if (info.dtype !== "F32" || info.shape.join() !== shape.join())
+      throw new OrreryError("bad_checkpoint", `${tensor} in ${checkpoint.path} is ${info.dtype} [${info.shape.join(", ")}]; this run needs F32 [${shape.join(", ")}]. It was changed, or belongs to another model: use another --out, or remove the checkpoint to go on from an older one`);
+    return checkpoint.readF32(tensor);
+  };
+  return { state, read, close: () => checkpoint.close() };
+}
+
+function parseState(text: string, path: string): TrainerState {
+  try {
+    const { step, seed } = JSON.parse(text) as Record<string, unknown>;
+    if (Number.isSafeInteger(step) && (step as number) >= 0 && Number.isSafeInteger(seed)) return { step: step as number, seed: seed as number };
+  } catch {
+    // Said below.
+  }
+  throw new OrreryError("bad_checkpoint", `${path} does not say which step it is of; it is damaged. Remove ${join(path, "../..", "latest")} and this checkpoint to start over`);
 }
 
 /**
@@ -80,11 +108,21 @@ export async function claimRun(out: string, settings: Readonly<Record<string, un
   });
   const known = await readFile(path, "utf8").catch(() => undefined);
   if (known !== undefined) {
-    const before = JSON.parse(known) as Record<string, unknown>;
+    const before = parseSettings(known, path);
     const plain = JSON.parse(JSON.stringify(settings)) as Record<string, unknown>;
     const changed = Object.keys({ ...before, ...plain }).filter((k) => !free.includes(k) && JSON.stringify(before[k]) !== JSON.stringify(plain[k]));
     if (changed.length)
       throw new OrreryError("bad_config", `${out} holds a run with other settings: ${changed.map((k) => `${k} was ${JSON.stringify(before[k])}, now ${JSON.stringify(plain[k])}`).join("; ")}. Use the old settings to continue it, or another --out`);
   }
   await writeFileAtomic(path, `${JSON.stringify(settings, null, 2)}\n`);
+}
+
+function parseSettings(text: string, path: string): Record<string, unknown> {
+  try {
+    const value = JSON.parse(text) as unknown;
+    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Said below.
+  }
+  throw new OrreryError("bad_config", `${path} is not JSON, so it is not known what run is in this folder; use another --out, or remove the folder to start over`);
 }

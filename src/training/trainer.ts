@@ -89,9 +89,10 @@ export async function train(task: Task, runtime: Runtime, options: TrainOptions)
   const { program, state } = buildStep(task, optimizer);
   const resumed = await restore(task, out, seed, state);
   let step = resumed.step;
+  const parameters = countParameters(task.parameters.all.values());
+  if (step >= schedule.steps) return { weights: weightsOf(task, seed, state, resumed.values), step, parameters, loss: Number.NaN };
   const executable = await runtime.load(program, { state: state.map((s) => ({ input: s.name, output: nextName(s.name), initial: resumed.values.get(s.name)! })) });
   resumed.values.clear();
-  const parameters = countParameters(task.parameters.all.values());
   try {
     const log = await openMetrics(out, step);
     const save = async (): Promise<void> => saveCheckpoint(out, { step, seed }, await snapshot(executable, state), keepCheckpoints);
@@ -147,13 +148,7 @@ async function restore(task: Task, out: string, seed: number, state: readonly St
   const values = new Map<string, Float32Array>();
   if (saved) {
     try {
-      for (const { name, parameter } of state) {
-        if (!saved.names.includes(name)) throw new OrreryError("bad_checkpoint", `the checkpoint in ${out} has no ${name}; it belongs to another model`);
-        const data = await saved.read(name);
-        const expected = parameter.shape.reduce((a, b) => a * b, 1);
-        if (data.length !== expected) throw new OrreryError("bad_checkpoint", `${name} in the checkpoint in ${out} has ${data.length} values, the model ${expected}`);
-        values.set(name, data);
-      }
+      for (const { name, parameter } of state) values.set(name, await saved.read(name, parameter.shape));
     } finally {
       await saved.close();
     }
@@ -171,14 +166,19 @@ async function snapshot(executable: Executable, state: readonly StateUpdate[]): 
   return state.map(({ name, parameter }) => ({ name, shape: parameter.shape, data: values[name]!.data as Float32Array }));
 }
 
-/** The weights a user should see: averages where they exist, and what did not take part as it started. */
-async function shownWeights(task: Task, seed: number, executable: Executable, state: readonly StateUpdate[]): Promise<Map<string, Float32Array>> {
+/** Which buffers a user should see the weights of: averages where they exist. */
+function shownState(state: readonly StateUpdate[]): StateUpdate[] {
   const averaged = state.filter((s) => s.name.startsWith(statePrefix.ema));
-  const chosen = averaged.length ? averaged : state.filter((s) => s.name === s.parameter.name);
-  const values = await executable.readState(chosen.map((s) => s.name));
-  const learned = new Map(chosen.map((s) => [s.parameter.name, s.name]));
-  return new Map([...task.parameters.all.values()].map((p) => {
-    const name = learned.get(p.name);
-    return [p.name, name === undefined ? (task.start?.get(p.name) ?? initialValue(p, seed)) : Float32Array.from(values[name]!.data as Float32Array)];
-  }));
+  return averaged.length ? averaged : state.filter((s) => s.name === s.parameter.name);
+}
+
+/** The weights of all parameters; those that did not take part are as they started. */
+function weightsOf(task: Task, seed: number, state: readonly StateUpdate[], values: ReadonlyMap<string, Float32Array>): Map<string, Float32Array> {
+  const learned = new Map(shownState(state).map((s) => [s.parameter.name, values.get(s.name)!]));
+  return new Map([...task.parameters.all.values()].map((p) => [p.name, learned.get(p.name) ?? task.start?.get(p.name) ?? initialValue(p, seed)]));
+}
+
+async function shownWeights(task: Task, seed: number, executable: Executable, state: readonly StateUpdate[]): Promise<Map<string, Float32Array>> {
+  const values = await executable.readState(shownState(state).map((s) => s.name));
+  return weightsOf(task, seed, state, new Map(Object.entries(values).map(([name, { data }]) => [name, data as Float32Array])));
 }
