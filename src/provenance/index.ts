@@ -7,3 +7,9 @@ export {
   keyIdOf, openContentCredential, openRecordKey, openWatermarkKey, orreryHome, trustAnchors, verifySignature,
   type ContentCredential, type HomeOptions, type RecordKey, type SigningAlgorithm,
 } from "./keys.ts";
+export { searchRegistry, readRegistry, register, registryPath, type MatchKind, type RegistryEntry, type RegistryMatch, type RegistryQuery, type SignedEntry } from "./registry.ts";
+export { strengthNames, strengths, type Strength } from "./watermark/embed.ts";
+export {
+  detectWatermark, detectWatermarkInFile, embedWatermark, markClip, newWatermarkId, workingSize,
+  type DetectOptions, type MarkOptions, type WatermarkReport,
+} from "./watermark/watermark.ts";
