@@ -21,6 +21,9 @@ export const commandTable: readonly CommandEntry[] = [
     name: "generate",
     summary: "make a video that goes on from a picture, a video or a prompt",
     load: () => import("./commands/generate.ts"),
+    name: "guard faces",
+    summary: "hide the faces in a video",
+    load: () => import("./commands/guard-faces.ts"),
   },
   {
     name: "inspect",
@@ -62,5 +65,6 @@ export const commandTable: readonly CommandEntry[] = [
 /** What a first word that is not a command by itself stands for. */
 export const groupSummaries: Readonly<Record<string, string>> = {
   train: "train a model on your own video",
+  guard: "check what goes in and comes out",
   tokenize: "turn video into latents and back",
 };

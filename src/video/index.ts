@@ -6,6 +6,7 @@ export { encodePng, readImage, writePng } from "./image.ts";
 export { readAnalysis, type AnalysisFrame, type AnalysisOptions, type Detail } from "./analysis.ts";
 export { probeVideo, type ProbeOptions, type VideoInfo } from "./probe.ts";
 export { readClip, readFrames, type Frame, type ReadClipOptions, type ReadOptions, type ReadWarning } from "./reader.ts";
+export { resample, type Filter, type Region } from "./resample.ts";
 export { contactSheet, sideBySide, type SheetOptions, type SheetRow } from "./sheet.ts";
 export { makeDemoClip, renderDemoClip, type DemoClipOptions } from "./synthetic.ts";
-export { openVideoWriter, writeClip, type VideoEncoder, type VideoWriter, type VideoWriterOptions, type WriteOptions } from "./writer.ts";
+export { copiesSound, openVideoWriter, writeClip, type SoundSource, type VideoEncoder, type VideoWriter, type VideoWriterOptions, type WriteOptions } from "./writer.ts";

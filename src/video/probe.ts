@@ -45,6 +45,8 @@ export interface VideoInfo {
   /** PQ or HLG transfer: `readFrames` tone-maps such a file to BT.709. */
   isHdr: boolean;
   hasAudio: boolean;
+  /** ffmpeg's name of the first sound track's codec, where there is one: "aac", "opus". */
+  audioCodec?: string;
 }
 
 export interface ProbeOptions {
@@ -103,6 +105,7 @@ export async function probeVideo(path: string, options: ProbeOptions = {}): Prom
   if (code !== 0) throw notVideo(path, sizeBytes, stderr);
   const probed = probeSchema.parse(JSON.parse(stdout.toString("utf8")));
   const container = probed.format?.format_name ?? "unknown";
+  const sound = probed.streams.find((one) => one.codec_type === "audio");
   const stream = probed.streams.find((one) => one.codec_type === "video" && one.disposition?.attached_pic !== 1);
   if (stream === undefined) {
     const kinds = probed.streams.map((one) => (one.disposition?.attached_pic === 1 ? "cover picture" : (one.codec_type ?? "unknown")));
@@ -153,7 +156,8 @@ export async function probeVideo(path: string, options: ProbeOptions = {}): Prom
     colorTransfer: stream.color_transfer,
     colorRange: stream.color_range,
     isHdr: stream.color_transfer === "smpte2084" || stream.color_transfer === "arib-std-b67",
-    hasAudio: probed.streams.some((one) => one.codec_type === "audio"),
+    hasAudio: sound !== undefined,
+    ...(sound?.codec_name === undefined ? {} : { audioCodec: sound.codec_name }),
   };
 }
 

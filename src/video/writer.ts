@@ -7,8 +7,9 @@ import { extname } from "node:path";
 import { OrreryError } from "../errors.ts";
 import { throwIfCancelled } from "../progress.ts";
 import { frameAt, type Clip } from "./clip.ts";
-import { fileUrl, lastComplaint, startTool, type ToolExit, type ToolProcess } from "./ffmpeg.ts";
+import { fileUrl, lastComplaint, startTool, videoInput, type ToolExit, type ToolProcess } from "./ffmpeg.ts";
 import { PartialFile } from "../partial-file.ts";
+import type { VideoInfo } from "./probe.ts";
 
 /** Encoders and their settings. `libsvtav1` is for those who must not ship H.264; files come out smaller and slower. */
 const encoders = {
@@ -35,6 +36,15 @@ export interface VideoWriterOptions extends WriteOptions {
   height: number;
   /** Frames per second. 23.976, 29.97 and 59.94 mean the exact 24000/1001, 30000/1001 and 60000/1001. */
   fps: number;
+  /** Sound to go with the frames. Default: none. */
+  sound?: SoundSource;
+}
+
+/** The first sound track of a video file: copied where mp4 can hold its codec, else encoded as AAC. */
+export interface SoundSource {
+  info: Pick<VideoInfo, "path" | "audioCodec">;
+  /** Time in that file at which the frames begin, in seconds. Default 0. */
+  startS?: number;
 }
 
 export interface VideoWriter {
@@ -194,14 +204,29 @@ function writeArguments(path: string, options: VideoWriterOptions): string[] {
   const bottom = even(height) - height;
   // Planar RGB, in which the border can be copied before colour is halved.
   if (right + bottom > 0) filters.unshift("format=gbrp", `pad=${even(width)}:${even(height)}`, `fillborders=right=${right}:bottom=${bottom}:mode=smear`);
+  const { inputs, outputs } = soundArguments(options.sound);
   return [
-    "-f", "rawvideo", "-pix_fmt", "rgb24", "-video_size", `${width}x${height}`, "-framerate", frameRate(fps), "-i", "pipe:0",
-    "-map", "0:v:0", "-vf", filters.join(","),
+    "-f", "rawvideo", "-pix_fmt", "rgb24", "-video_size", `${width}x${height}`, "-framerate", frameRate(fps), "-i", "pipe:0", ...inputs,
+    "-map", "0:v:0", ...outputs, "-vf", filters.join(","),
     "-c:v", encoder, "-crf", String(options.crf ?? crf), ...settings,
     "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
     "-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart",
     "-f", "mp4", "-y", fileUrl(path),
   ];
+}
+
+/** Codecs that mp4 holds and players expect in it. */
+const soundInMp4 = new Set(["aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"]);
+
+/** Whether sound of this codec is copied as it is, rather than encoded again. */
+export const copiesSound = (codec: string): boolean => soundInMp4.has(codec);
+
+function soundArguments(sound: SoundSource | undefined): { inputs: string[]; outputs: string[] } {
+  const codec = sound?.info.audioCodec;
+  if (!sound || codec === undefined) return { inputs: [], outputs: [] };
+  const { startS = 0 } = sound;
+  const encoding = copiesSound(codec) ? ["-c:a", "copy"] : ["-c:a", "aac", "-b:a", "192k", "-flags:a", "+bitexact"];
+  return { inputs: [...(startS > 0 ? ["-ss", String(startS)] : []), ...videoInput(sound.info.path)], outputs: ["-map", "1:a:0", ...encoding] };
 }
 
 const even = (side: number) => side + (side % 2);
