@@ -21,6 +21,8 @@ export const commandTable: readonly CommandEntry[] = [
     name: "generate",
     summary: "make a video that goes on from a picture, a video or a prompt",
     load: () => import("./commands/generate.ts"),
+  },
+  {
     name: "guard faces",
     summary: "hide the faces in a video",
     load: () => import("./commands/guard-faces.ts"),

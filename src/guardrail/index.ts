@@ -1,4 +1,4 @@
-/** Guards of what goes in and comes out: the policy, the runner that decides by it, the signed record, and the face detector's network. */
+/** Guards of what goes in and comes out: the policy, the runner that decides by it, the signed record, faces and their hiding. */
 export { canonicalJson } from "./canonical-json.ts";
 export { hashClip, hashSubject } from "./hash.ts";
 export { openGuards, type OpenGuardsOptions } from "./open.ts";
@@ -19,3 +19,7 @@ export {
   decodeBoxes, decodeLandmarks, detectFaces, nonMaximumSuppression, parseRetinaFaceConfig, priorBoxes, retinaFace, retinaFaceClassName,
   type Backbone, type DetectionOptions, type Face, type FaceAnswers, type RetinaFaceConfig,
 } from "./retinaface/index.ts";
+export {
+  hideFacesInClip, hideFacesInVideo, openFaceDetector,
+  type DetectorOptions, type FaceBox, type FaceDetector, type FaceReport, type HiddenVideo, type HideClipOptions, type HideVideoOptions, type HidingMethod, type HidingOptions,
+} from "./faces/index.ts";

@@ -28,11 +28,13 @@ export function processorKind<N extends string>(file: `./${string}.ts`, name: N,
 /** Guards by kind. */
 const guardKinds: Readonly<Record<string, Kind<GuardFactory>>> = {
   "language-model": kind("./language-model/guard.ts", "openLanguageModelGuard", () => import("./language-model/guard.ts")),
+  faces: kind("./faces/guard.ts", "openFaceGuard", () => import("./faces/guard.ts")),
   blocklist: kind("./blocklist/guard.ts", "openBlocklist", () => import("./blocklist/guard.ts")),
 };
 
 /** Work on allowed frames by kind. */
 const processorKinds: Readonly<Record<string, Kind<ProcessorFactory>>> = {
+  faces: processorKind("./faces/guard.ts", "openFaceProcessor", () => import("./faces/guard.ts")),
 };
 
 export interface OpenGuardsOptions {
