@@ -61,6 +61,24 @@ export const commandTable: readonly CommandEntry[] = [
     name: "train diffusion",
     summary: "train a diffusion world model on your own video",
     load: () => import("./commands/train-diffusion.ts"),
+    name: "guard check",
+    summary: "ask the guards about a prompt or a video",
+    load: () => import("./commands/guard-check.ts"),
+  },
+  {
+    name: "guard explain",
+    summary: "show what each guard saw and why, of a prompt, a video or a record",
+    load: () => import("./commands/guard-explain.ts"),
+  },
+  {
+    name: "guard policy",
+    summary: "show a guard policy, and whether each of its guards opens here",
+    load: () => import("./commands/guard-policy.ts"),
+  },
+  {
+    name: "guard record verify",
+    summary: "say whether a safety record is whole, and who signed it",
+    load: () => import("./commands/guard-record-verify.ts"),
   },
 ];
 
@@ -68,5 +86,6 @@ export const commandTable: readonly CommandEntry[] = [
 export const groupSummaries: Readonly<Record<string, string>> = {
   train: "train a model on your own video",
   guard: "check what goes in and comes out",
+  guard: "check prompts and videos, and read safety records",
   tokenize: "turn video into latents and back",
 };

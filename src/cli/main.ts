@@ -26,8 +26,8 @@ export async function main(words: readonly string[], host: Host): Promise<number
     host.stdout.write(groupHelp(first, members));
     return 0;
   }
-  const member = members.find(({ name }) => name === `${first} ${others[0]}`);
-  if (member) return call(member, others.slice(1), host);
+  const member = members.find(({ name }) => name.split(" ").every((word, i) => words[i] === word));
+  if (member) return call(member, words.slice(member.name.split(" ").length), host);
   return refuse(words, members, host);
 }
 

@@ -52,7 +52,7 @@ export async function processClip(policy: Policy, processors: readonly OpenedPro
     throwIfCancelled(signal, "finishing the video");
     steps.push(step.record);
     if (step.clip) [current, outputSha256] = [step.clip, step.record.outputSha256];
-    else if (opened.entry.required) throw new OrreryError("blocked", `the video could not be made fit to deliver: ${opened.entry.name} (${step.record.reason})`);
+    else if (opened.entry.required) throw new OrreryError("blocked", `the video could not be made fit to deliver: ${opened.entry.name} failed (${step.record.reason})`);
   }
   const processed: Processed = Object.freeze({ clip: current, policySha256: policy.sha256, inputSha256, outputSha256, steps: Object.freeze(steps.map((s) => Object.freeze(s))) });
   genuine.add(processed);

@@ -13,7 +13,8 @@ import { categoryIds, isCategoryId, type CategoryId } from "./taxonomy.ts";
 import { isGenuine, stages, type Coverage, type Strength, type Verdicts } from "./verdict.ts";
 
 export const safetyRecordType = "orrery-safety-record";
-const maxRecordBytes = 16 << 20;
+/** A longer file is no record. */
+export const maxRecordBytes = 16 << 20;
 
 /** A model that took part: `role` is "world-model", "tokenizer", "upsampler", "text-encoder"; `sha256` of its weights where known. */
 export interface RecordedModel {

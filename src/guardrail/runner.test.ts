@@ -201,7 +201,9 @@ describe("the policy file", () => {
 
   test("a guard that the program does not know blocks", async () => {
     const guards = await runGuards(policyOf(entry("constructor")), {});
-    expect((await guards.check(subjects.prompt)).message).toMatch(/no guard of kind/);
+    const verdicts = await guards.check(subjects.prompt);
+    expect(verdicts.verdicts[0]!.reason).toMatch(/no guard of kind/);
+    expect(verdicts.message).toMatch(/no answer from constructor/);
   });
 });
 

@@ -74,8 +74,9 @@ export async function runGuards(policy: Policy, factories: Readonly<Record<strin
     process: (clip, verdicts, { signal } = {}) => processClip(policy, shut(work), clip, verdicts, signal),
     describe: () =>
       [...guards, ...work].map(({ entry, is, failure }) => ({
-        name: entry.name, kind: entry.kind, required: entry.required, stages: "stages" in entry ? entry.stages : [], covers: [],
+        covers: [],
         ...(is ?? { failure: failure! }),
+        name: entry.name, kind: entry.kind, required: entry.required, stages: "stages" in entry ? entry.stages : [],
       })),
     close: async () => {
       closed = true;
@@ -115,7 +116,8 @@ async function checkSubject(policy: Policy, guards: readonly OpenedGuard[], give
     message = `policy "${policy.name}" requires no guard for the ${words(subject.stage)}, and unguarded content is not let through`;
   } else if (failed.length > 0) {
     blockedBy = "failure";
-    message = `the ${words(subject.stage)} could not be checked: ${failed.map((v) => `${v.guard} (${v.reason})`).join("; ")}`;
+    // Why is in the verdicts: addresses, paths and what a server said are not for whoever asked.
+    message = `the ${words(subject.stage)} could not be checked, and what is not checked is not let through: no answer from ${failed.map((v) => v.guard).join(", ")} (the operator sees why with orrery guard policy, and in the safety record)`;
   } else if (missing.length > 0) {
     blockedBy = "failure";
     message = `no guard looked for ${missing.map((id) => categories[id]).join(", ")}, which policy "${policy.name}" demands`;

@@ -68,7 +68,7 @@ describe("asked as published", () => {
     const verdicts = await check("a fight", { format: "nemoguard", endpoint: endpoint() });
     expect(last!.body["messages"]).toEqual([{ role: "user", content: fillFormat((await readFormat("nemoguard")).text, "a fight") }]);
     expect(verdicts.verdicts[0]!.findings.map((f) => f.category)).toEqual(["O1", "O11"]);
-    expect((await check("x", { format: "nemoguard", endpoint: endpoint(), mode: "completions" })).message).toMatch(/use mode: chat/);
+    expect((await check("x", { format: "nemoguard", endpoint: endpoint(), mode: "completions" })).verdicts[0]!.reason).toMatch(/use mode: chat/);
   });
 
   test("what Qwen3Guard calls controversial blocks by default, and passes under a higher threshold: the reference always lets it pass", async () => {
