@@ -61,6 +61,8 @@ export const commandTable: readonly CommandEntry[] = [
     name: "train diffusion",
     summary: "train a diffusion world model on your own video",
     load: () => import("./commands/train-diffusion.ts"),
+  },
+  {
     name: "guard check",
     summary: "ask the guards about a prompt or a video",
     load: () => import("./commands/guard-check.ts"),
@@ -85,7 +87,6 @@ export const commandTable: readonly CommandEntry[] = [
 /** What a first word that is not a command by itself stands for. */
 export const groupSummaries: Readonly<Record<string, string>> = {
   train: "train a model on your own video",
-  guard: "check what goes in and comes out",
   guard: "check prompts and videos, and read safety records",
   tokenize: "turn video into latents and back",
 };
