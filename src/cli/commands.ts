@@ -38,6 +38,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/parity.ts"),
   },
   {
+    name: "motion",
+    summary: "say how the camera of a video moves, and how much moves before it",
+    load: () => import("./commands/motion.ts"),
+  },
+  {
     name: "shots",
     summary: "find the cuts, fades and dissolves of a video",
     load: () => import("./commands/shots.ts"),
