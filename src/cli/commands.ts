@@ -43,6 +43,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/motion.ts"),
   },
   {
+    name: "quality",
+    summary: "score a video's technical quality, and name its worst defect",
+    load: () => import("./commands/quality.ts"),
+  },
+  {
     name: "shots",
     summary: "find the cuts, fades and dissolves of a video",
     load: () => import("./commands/shots.ts"),

@@ -1,7 +1,10 @@
-/** Raw video to a training set. So far: shots and motion. */
+/** Raw video to a training set. So far: shots, motion and quality. */
 export { findShots, type Shots } from "./shots/find-shots.ts";
 export { pictureOfShots } from "./shots/picture.ts";
 export { clipId, clipRanges, defaultSpanRules, shotsOf, strideOf, uuid5, type FrameRange, type SpanRules } from "./shots/spans.ts";
 export type { Transition, TransitionType } from "./shots/detector.ts";
 export { findMotion, stepsWithin, type Motion, type ShotMotion } from "./motion/find-motion.ts";
 export { defaultMotionRules, describeMotion, type CameraDirection, type CameraTag, type ClipMotion, type MotionRules } from "./motion/tags.ts";
+export { findQuality, type Quality, type ShotQuality } from "./quality/find-quality.ts";
+export { rankQuality, resolutionClass, type Rank, type Ranked } from "./quality/rank.ts";
+export { scoreQuality, type ClipQuality, type Defects } from "./quality/score.ts";
