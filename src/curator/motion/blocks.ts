@@ -114,7 +114,7 @@ function search(a: Uint8Array, b: Uint8Array, w: number, h: number, left: number
 
 /** The fraction of a pixel: squared differences lie on a parabola about their minimum. */
 function refine(a: Uint8Array, b: Uint8Array, left: number, top: number, dx: number, dy: number): [number, number] {
-  const at = (x: number, y: number): number => squares(a, b, left, top, x, y);
+  const at = (x: number, y: number): number => squaredDifference(a, b, left, top, x, y);
   const middle = at(dx, dy);
   const shift = (low: number, high: number): number => {
     const bend = low + high - 2 * middle;
@@ -123,7 +123,7 @@ function refine(a: Uint8Array, b: Uint8Array, left: number, top: number, dx: num
   return [dx + shift(at(dx - 1, dy), at(dx + 1, dy)), dy + shift(at(dx, dy - 1), at(dx, dy + 1))];
 }
 
-function squares(a: Uint8Array, b: Uint8Array, left: number, top: number, dx: number, dy: number): number {
+function squaredDifference(a: Uint8Array, b: Uint8Array, left: number, top: number, dx: number, dy: number): number {
   if (left + dx < 0 || top + dy < 0 || left + dx + blockSize > width || top + dy + blockSize > height) return Infinity;
   let sum = 0;
   for (let y = 0; y < blockSize; y++) {
