@@ -9,4 +9,5 @@ export { readClip, readFrames, type Frame, type ReadClipOptions, type ReadOption
 export { resample, type Filter, type Region } from "./resample.ts";
 export { contactSheet, sideBySide, type SheetOptions, type SheetRow } from "./sheet.ts";
 export { makeDemoClip, renderDemoClip, type DemoClipOptions } from "./synthetic.ts";
+export { writeClips, type BatchEntry } from "./clip-batch.ts";
 export { copiesSound, openVideoWriter, writeClip, type SoundSource, type VideoEncoder, type VideoWriter, type VideoWriterOptions, type WriteOptions } from "./writer.ts";

@@ -172,14 +172,18 @@ class FfmpegWriter implements VideoWriter {
       throw new OrreryError("bad_argument", `${attempt} after ${this.#file.path} had been closed, aborted or had failed; open a new writer`);
   }
 
-  #failure({ stderr }: ToolExit): OrreryError {
-    const { path } = this.#file;
-    if (/No space left on device|Disk quota exceeded/.test(stderr))
-      return new OrreryError("disk_full", `no space left while writing ${path}; free some and run the same command again`);
-    if (stderr.includes("Unknown encoder"))
-      return new OrreryError("missing_dependency", `this ffmpeg has no encoder ${this.#options.encoder ?? "libx264"}; install a full build (\`apt-get install ffmpeg\`) or choose another of ${Object.keys(encoders).join(", ")}`);
-    return new OrreryError("io_failed", `ffmpeg could not write ${path}: ${lastComplaint(stderr)}; check the folder, its permissions and the size of the video`);
+  #failure(exit: ToolExit): OrreryError {
+    return encodingFailure(exit, this.#file.path, this.#options.encoder);
   }
+}
+
+/** Why ffmpeg did not write a file, as an error for people. */
+export function encodingFailure({ stderr }: ToolExit, path: string, encoder: VideoEncoder = "libx264"): OrreryError {
+  if (/No space left on device|Disk quota exceeded/.test(stderr))
+    return new OrreryError("disk_full", `no space left while writing ${path}; free some and run the same command again`);
+  if (stderr.includes("Unknown encoder"))
+    return new OrreryError("missing_dependency", `this ffmpeg has no encoder ${encoder}; install a full build (\`apt-get install ffmpeg\`) or choose another of ${Object.keys(encoders).join(", ")}`);
+  return new OrreryError("io_failed", `ffmpeg could not write ${path}: ${lastComplaint(stderr)}; check the folder, its permissions and the size of the video`);
 }
 
 function checkOptions(path: string, options: VideoWriterOptions): void {
@@ -197,23 +201,33 @@ function checkOptions(path: string, options: VideoWriterOptions): void {
 }
 
 function writeArguments(path: string, options: VideoWriterOptions): string[] {
-  const { width, height, fps, encoder = "libx264" } = options;
+  const { encoder = "libx264" } = options;
   const { crf, settings } = encoders[encoder];
+  const { inputs, outputs } = soundArguments(options.sound);
+  return [
+    ...rawInput(options), ...inputs, "-map", "0:v:0", ...outputs, "-vf", encodingFilters(options),
+    "-c:v", encoder, "-crf", String(options.crf ?? crf), ...settings,
+    ...colourTags, ...bitExact, "-movflags", "+faststart",
+    "-f", "mp4", "-y", fileUrl(path),
+  ];
+}
+
+/** Arguments that read raw RGB frames from standard input. */
+export const rawInput = ({ width, height, fps }: Pick<VideoWriterOptions, "width" | "height" | "fps">): string[] =>
+  ["-f", "rawvideo", "-pix_fmt", "rgb24", "-video_size", `${width}x${height}`, "-framerate", frameRate(fps), "-i", "pipe:0"];
+
+/** The filters that turn RGB of any size into what is encoded. */
+export function encodingFilters({ width, height }: Pick<VideoWriterOptions, "width" | "height">): string {
   const filters = ["scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact", "format=yuv420p"];
   const right = even(width) - width;
   const bottom = even(height) - height;
   // Planar RGB, in which the border can be copied before colour is halved.
   if (right + bottom > 0) filters.unshift("format=gbrp", `pad=${even(width)}:${even(height)}`, `fillborders=right=${right}:bottom=${bottom}:mode=smear`);
-  const { inputs, outputs } = soundArguments(options.sound);
-  return [
-    "-f", "rawvideo", "-pix_fmt", "rgb24", "-video_size", `${width}x${height}`, "-framerate", frameRate(fps), "-i", "pipe:0", ...inputs,
-    "-map", "0:v:0", ...outputs, "-vf", filters.join(","),
-    "-c:v", encoder, "-crf", String(options.crf ?? crf), ...settings,
-    "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
-    "-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart",
-    "-f", "mp4", "-y", fileUrl(path),
-  ];
+  return filters.join(",");
 }
+
+export const colourTags = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"];
+export const bitExact = ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact"];
 
 /** Codecs that mp4 holds and players expect in it. */
 const soundInMp4 = new Set(["aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"]);

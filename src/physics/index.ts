@@ -1,0 +1,8 @@
+/** The synthetic laboratory: physics-aware video with everything known about it. */
+export { decodeMask, encodeMask, type RleMask } from "./rle.ts";
+export { eventKinds, type EventKind } from "./events.ts";
+export { checkSettings, clipKeys, labDefaults, openLaboratory, seedOf, splits, type ClipKey, type LabClip, type LabOptions, type LabSettings, type Laboratory, type Split } from "./laboratory.ts";
+export { colourNames, objectColours, roomColours, type ColourName } from "./palette.ts";
+export { scenarioNames, scenarios, type ScenarioName } from "./scenarios/index.ts";
+export { cameraMotions, type CameraMotion, type Shape } from "./scene.ts";
+export { truthFormat, type LabTruth, type TrackPoint, type TruthCamera, type TruthObject } from "./truth.ts";
