@@ -33,6 +33,16 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/inspect.ts"),
   },
   {
+    name: "lab list",
+    summary: "say what scenes the laboratory can make, with pictures",
+    load: () => import("./commands/lab-list.ts"),
+  },
+  {
+    name: "lab render",
+    summary: "render physics videos with everything known about them",
+    load: () => import("./commands/lab-render.ts"),
+  },
+  {
     name: "parity",
     summary: "compare a network with the reference's golden tensors",
     load: () => import("./commands/parity.ts"),
@@ -96,6 +106,7 @@ export const commandTable: readonly CommandEntry[] = [
 
 /** What a first word that is not a command by itself stands for. */
 export const groupSummaries: Readonly<Record<string, string>> = {
+  lab: "make physics videos with known truth",
   train: "train a model on your own video",
   guard: "check prompts and videos, and read safety records",
   tokenize: "turn video into latents and back",

@@ -104,6 +104,8 @@ function mixSeed(seed: number, scenario: number): number {
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
+const mostBytes = 2 ** 30;
+
 /** Fills in the defaults. @throws `bad_argument` for what is out of range. */
 export function checkSettings(options: LabOptions): LabSettings {
   const settings = { ...labDefaults, ...options };
@@ -112,6 +114,8 @@ export function checkSettings(options: LabOptions): LabSettings {
     if (!(Number.isInteger(value) && value >= least && value <= most)) throw new OrreryError("bad_argument", `${name} ${value} was given; expected a whole number from ${least} to ${most}`);
   }
   if (!(fps >= 1 && fps <= 240)) throw new OrreryError("bad_argument", `fps ${fps} was given; expected 1 to 240`);
+  const bytes = width * height * 3 * frames;
+  if (bytes > mostBytes) throw new OrreryError("bad_argument", `a clip of ${frames} frames of ${width} x ${height} was asked for, ${Math.ceil(bytes / 2 ** 20)} MiB of pixels; a clip is made in memory and has at most ${mostBytes / 2 ** 20} MiB`);
   if (camera !== "any" && !cameraMotions.includes(camera)) throw new OrreryError("bad_argument", `camera "${String(camera)}" was given; expected any, ${cameraMotions.join(", ")}`);
   return settings;
 }

@@ -62,7 +62,7 @@ function paintOf(body: Body): Paint {
   if (body.role !== "object") return { base, second: scale(base, 0.7), gloss: body.colour === "steel" ? 0.3 : 0.04, pattern: body.colour === "wood" ? 2 : body.role === "tool" ? 0 : 1 };
   // Marks are of the same hue, darker on pale objects and paler on dark ones, so that the colour keeps its name.
   const bright = 0.2126 * base[0] + 0.7152 * base[1] + 0.0722 * base[2];
-  const second: Vector = bright > 0.3 ? scale(base, 0.55) : mix(base, [1, 1, 1], bright < 0.03 ? 0.12 : 0.22);
+  const second: Vector = bright > 0.13 ? scale(base, 0.55) : mix(scale(base, 1.8), [1, 1, 1], bright < 0.02 ? 0.09 : 0.03);
   return { base, second, gloss: 0.4, pattern: 1 };
 }
 

@@ -70,8 +70,11 @@ export function makePainter(room: Room, light: Light, still: readonly Solid[], m
     moving.forEach((solid, i) => markTouched(touched, pose, solid, 1 << (still.length + i)));
     ids.set(stillIds);
     sightings = all.map(() => ({ visible: 0, whole: 0 }));
-    // A still solid is counted anew where something may stand before it, and as before elsewhere.
-    for (let s = 0; s < still.length; s++) sightings[s]!.whole = stillSightings[s]!.whole;
+    // What is seen of a still solid changes with what stands before it; all of it does not.
+    for (let s = 0; s < still.length; s++) {
+      const { whole, wholeBox } = stillSightings[s]!;
+      sightings[s] = { visible: 0, whole, ...(wholeBox ? { wholeBox } : {}) };
+    }
 
     for (let i = 0; i < pixels; i++) {
       const bits = touched[i]!;
@@ -222,7 +225,11 @@ export function makePainter(room: Room, light: Light, still: readonly Solid[], m
         let seen = -1;
         for (let s = 0; s < still.length; s++) {
           if (!(stillTouched[i]! & (1 << s)) || !findStretch(still[s]!, eye[0], eye[1], eye[2], dx, dy, dz) || stretch.near <= 0) continue;
-          if (k < 4) stillSightings[s]!.whole += 1;
+          if (k < 4) {
+            const sighting = stillSightings[s]!;
+            sighting.whole += 1;
+            sighting.wholeBox = grown(sighting.wholeBox, px, py);
+          }
           if (stretch.near >= nearest) continue;
           nearest = stretch.near;
           seen = s;
