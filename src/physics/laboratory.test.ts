@@ -4,7 +4,7 @@ import { decodeMask, encodeMask, openLaboratory, objectColours, scenarioNames, s
 import { makeDraw } from "./draw.ts";
 import { seedOf } from "./laboratory.ts";
 import { makeScene } from "./scenarios/index.ts";
-import { object } from "./scenarios/parts.ts";
+import { object as makeObject } from "./scenarios/parts.ts";
 import { simulate, stateAt } from "./simulate.ts";
 
 let lab: Laboratory;
@@ -75,7 +75,7 @@ describe("physics", () => {
 
   it("balls that meet in empty space keep the sum of their momenta, and lose energy as their material says", () => {
     const scene = makeScene("collision", makeDraw(1), 1.6, "static");
-    const ball = (x: number, speed: number, radius: number) => object({ noun: "ball", shape: { kind: "ball", radius }, colour: "red", position: [x, 30, 0], velocity: [speed, 0, 0], material: { density: 700, restitution: 0.5, friction: 0 }, linearDamping: 0, angularDamping: 0 });
+    const ball = (x: number, speed: number, radius: number) => makeObject({ noun: "ball", shape: { kind: "ball", radius }, colour: "red", position: [x, 30, 0], velocity: [speed, 0, 0], material: { density: 700, restitution: 0.5, friction: 0 }, linearDamping: 0, angularDamping: 0 });
     const trajectory = simulate({ ...scene, gravity: 0, bodies: [ball(-1, 2, 0.3), ball(1, -1, 0.4)], tethers: [], drives: [], grips: [] }, 17, 10);
     const speeds = (step: number) => [0, 1].map((body) => stateAt(trajectory, step, body).velocity[0]);
     const momentum = (step: number) => speeds(step).reduce((sum, speed, i) => sum + speed * trajectory.masses[i]!, 0);

@@ -116,7 +116,7 @@ export function checkSettings(options: LabOptions): LabSettings {
   if (!(fps >= 1 && fps <= 240)) throw new OrreryError("bad_argument", `fps ${fps} was given; expected 1 to 240`);
   const bytes = width * height * 3 * frames;
   if (bytes > mostBytes) throw new OrreryError("bad_argument", `a clip of ${frames} frames of ${width} x ${height} was asked for, ${Math.ceil(bytes / 2 ** 20)} MiB of pixels; a clip is made in memory and has at most ${mostBytes / 2 ** 20} MiB`);
-  if (camera !== "any" && !cameraMotions.includes(camera)) throw new OrreryError("bad_argument", `camera "${String(camera)}" was given; expected any, ${cameraMotions.join(", ")}`);
+  if (camera !== "any" && !cameraMotions.includes(camera)) throw new OrreryError("bad_argument", `camera "${camera}" was given; expected any, ${cameraMotions.join(", ")}`);
   return settings;
 }
 

@@ -66,10 +66,10 @@ export function gripper(draw: Draw, durationS: number): Play {
   ];
   const palmUp = finger[1] + 0.05;
   const parts = [
-    { half: [0.3, 0.06, 0.13] as Vector, at: (spread: number): Vector => [0 * spread, palmUp, 0] },
+    { half: [0.3, 0.06, 0.13] as Vector, at: (): Vector => [0, palmUp, 0] },
     { half: finger, at: (spread: number): Vector => [-spread - finger[0], 0, 0] },
     { half: finger, at: (spread: number): Vector => [spread + finger[0], 0, 0] },
-    { half: [0.06, 0.7, 0.06] as Vector, at: (spread: number): Vector => [0 * spread, palmUp + 0.75, 0] },
+    { half: [0.06, 0.7, 0.06] as Vector, at: (): Vector => [0, palmUp + 0.75, 0] },
   ];
   const place = (at: Vector, [, sideways, up]: (typeof plan)[number]): Vector => [x + sideways + at[0], up + at[1], z + at[2]];
   const tools = parts.map(({ half, at }, i) => bodies.push(tool({ noun: "gripper", shape: { kind: "box", half }, colour: i === 3 ? "slate" : "steel", position: place(at(open), plan[0]!) })) - 1);
