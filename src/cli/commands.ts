@@ -13,6 +13,11 @@ export interface CommandEntry {
 
 export const commandTable: readonly CommandEntry[] = [
   {
+    name: "demo",
+    summary: "train a small world model on footage and let it go on, in minutes",
+    load: () => import("./commands/demo.ts"),
+  },
+  {
     name: "doctor",
     summary: "say what this machine has and what is missing",
     load: () => import("./commands/doctor.ts"),

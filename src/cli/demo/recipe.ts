@@ -1,0 +1,53 @@
+/**
+ * What the demo trains, and for how long: sizes that two cores finish in minutes. They are settings of `orrery train tokenizer`
+ * and `orrery train diffusion`, so whoever wants more of it takes those commands and larger numbers.
+ */
+
+export interface Recipe {
+  /** Pixels of a frame, about; the shape follows the footage. */
+  area: number;
+  /** Sides are multiples of this: the tokenizer's compression times the transformer's patch. */
+  sideMultiple: number;
+  /** Frames a second, at most. */
+  fps: number;
+  /** Frames of a window, and how many of them are given. */
+  frames: number;
+  given: number;
+  /** Frames of a continuation, the given ones included. */
+  shown: number;
+  /** Clips that are continued, at most. */
+  continued: number;
+  /** Steps of the sampler, and from one preview to the next. */
+  steps: number;
+  previewEvery: number;
+  tokenizer: Record<string, unknown>;
+  world: Record<string, unknown>;
+  /** Seconds that the stages take on two quiet cores, roughly: how the bar of the whole is shared out. */
+  expectedS: { footage: number; tokenizer: number; world: number; continue: number; page: number };
+}
+
+export const standardRecipe: Recipe = {
+  area: 128 * 80,
+  sideMultiple: 16,
+  fps: 12,
+  frames: 17,
+  given: 9,
+  shown: 17,
+  continued: 3,
+  steps: 20,
+  previewEvery: 4,
+  tokenizer: {
+    kind: "CV8x8x8", size: "nano", batch: 2, steps: 500, loss: { l1: 1, l2: 0, gradient: 0.5 }, optimizer: { lr: 2e-3, warmupSteps: 20, emaDecay: 0.98 }, saveEvery: 100, logEvery: 5, sampleEvery: 250,
+  },
+  world: {
+    size: "nano", batch: 4, steps: 600, optimizer: { lr: 1e-3, warmupSteps: 20, emaDecay: 0.98 }, saveEvery: 100, logEvery: 5, sampleEvery: 300,
+  },
+  expectedS: { footage: 8, tokenizer: 180, world: 180, continue: 20, page: 5 },
+};
+
+/** Sides near `area` in the footage's shape, in multiples of the recipe's. */
+export function sizeFor({ area, sideMultiple }: Pick<Recipe, "area" | "sideMultiple">, shape: { width: number; height: number }): { width: number; height: number } {
+  const aspect = Math.min(4, Math.max(0.25, shape.width / shape.height));
+  const side = (length: number): number => Math.max(2, Math.round(length / sideMultiple)) * sideMultiple;
+  return { width: side(Math.sqrt(area * aspect)), height: side(Math.sqrt(area / aspect)) };
+}
