@@ -61,8 +61,9 @@ export function lineChart(lines: readonly Line[], { title, x: xLabel, y: yLabel,
   const grid = ticks(yLow, yHigh, 5).map((v) => `<line class="grid" x1="${view.left}" x2="${view.width - view.right}" y1="${at(toY(v))}" y2="${at(toY(v))}"/><text x="${view.left - 8}" y="${at(toY(v) + 4)}" text-anchor="end">${v}</text>`);
   const marks = ticks(xLow, xHigh, 6, wholeX).map((v) => `<text x="${at(toX(v))}" y="${floor + 18}" text-anchor="middle">${v}</text>`);
   const set = band && `<rect class="band" x="${at(toX(band.from))}" y="${view.top}" width="${at(toX(band.to) - toX(band.from))}" height="${floor - view.top}"/><text x="${at(toX(band.from) + 6)}" y="${view.top + 16}">${escapeHtml(band.label)}</text>`;
-  const drawn = lines.map(({ points: all, colour, dashed }) => {
-    const path = all.filter(([, y]) => Number.isFinite(y)).map(([px, py], i) => `${i === 0 ? "M" : "L"}${at(toX(px))} ${at(toY(py))}`).join("");
+  const drawn = lines.map(({ points: given, colour, dashed }) => {
+    const all = given.filter(([, y]) => Number.isFinite(y));
+    const path = all.map(([px, py], i) => `${i === 0 ? "M" : "L"}${at(toX(px))} ${at(toY(py))}`).join("");
     const dots = all.length <= 40 ? all.map(([px, py]) => `<circle class="s${colour} dot" cx="${at(toX(px))}" cy="${at(toY(py))}" r="3"/>`).join("") : "";
     return `<path class="s${colour} line${dashed ? " dashed" : ""}" d="${path}"/>${dots}`;
   });

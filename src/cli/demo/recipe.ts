@@ -45,9 +45,11 @@ export const standardRecipe: Recipe = {
   expectedS: { footage: 8, tokenizer: 180, world: 180, continue: 20, page: 5 },
 };
 
-/** Sides near `area` in the footage's shape, in multiples of the recipe's. */
+/** The sides near `area`, in multiples of the recipe's, that cut off least of the footage's shape. */
 export function sizeFor({ area, sideMultiple }: Pick<Recipe, "area" | "sideMultiple">, shape: { width: number; height: number }): { width: number; height: number } {
   const aspect = Math.min(4, Math.max(0.25, shape.width / shape.height));
-  const side = (length: number): number => Math.max(2, Math.round(length / sideMultiple)) * sideMultiple;
-  return { width: side(Math.sqrt(area * aspect)), height: side(Math.sqrt(area / aspect)) };
+  const sides = Array.from({ length: 64 }, (_, i) => (i + 2) * sideMultiple);
+  const all = sides.flatMap((width) => sides.map((height) => ({ width, height }))).filter(({ width, height }) => Math.abs(Math.log((width * height) / area)) < 0.35);
+  const cost = ({ width, height }: { width: number; height: number }): number => 3 * Math.abs(Math.log(width / height / aspect)) + Math.abs(Math.log((width * height) / area));
+  return all.reduce((best, one) => (cost(one) < cost(best) ? one : best));
 }
