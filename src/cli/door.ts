@@ -13,11 +13,9 @@ export interface DoorOptions {
 }
 
 export async function withDoor<T>({ model, policy, device, threads, progress }: DoorOptions, work: (door: Door) => Promise<T>): Promise<T> {
-  const [{ openRuntime }, { openWorldModel }, { openGuards, readPolicy }, { openRecordKey }] = await Promise.all([
-    import("../tensor/runtime/node.ts"), import("../generation/index.ts"), import("../guardrail/index.ts"), import("../provenance/index.ts"),
-  ]);
+  const [{ openRuntime }, { openKeys, openWorldModel }, { openGuards, readPolicy }] = await Promise.all([import("../tensor/runtime/node.ts"), import("../generation/index.ts"), import("../guardrail/index.ts")]);
   // A policy that is not valid, or a key that cannot be used, should not be found out after the model has been read.
-  const [rules, { privateKey: key }] = await Promise.all([readPolicy(policy), openRecordKey()]);
+  const [rules, keys] = await Promise.all([readPolicy(policy), openKeys()]);
   progress({ stage: "opening the model", done: 0 });
   const runtime = await openRuntime({ device, ...(threads === undefined ? {} : { threads }) });
   try {
@@ -26,7 +24,7 @@ export async function withDoor<T>({ model, policy, device, threads, progress }: 
       progress({ stage: "opening the guards", done: 0 });
       const guards = await openGuards(rules);
       try {
-        return await work({ model: opened, guards, key, machine: { device, threads: runtime.threads } });
+        return await work({ model: opened, guards, keys, machine: { device, threads: runtime.threads } });
       } finally {
         await guards.close();
       }

@@ -4,19 +4,26 @@ import type { Output } from "./output.ts";
 
 /** A few lines about a finished video. */
 export function sayVideo(output: Output, path: string, record: GenerationRecord): void {
-  const { args, safety, durations_s: seconds } = record;
+  const { args, durations_s: seconds } = record;
   const [made] = record.outputs;
   const how = args.family === "diffusion" ? `${args.sampler}, ${args.num_inference_steps} steps` : `temperature ${args.temperature}${args.top_p === undefined ? "" : `, top-p ${args.top_p}`}${args.top_k === undefined ? "" : `, top-k ${args.top_k}`}`;
   output.text(`${output.style.bold(path)}: ${made!.num_frames} frames of ${made!.width} x ${made!.height}, ${made!.duration_s.toFixed(2)} s`);
   output.text(`  made by ${args.family} (${how}), seed ${args.seed}, in ${(seconds["model"] ?? 0).toFixed(1)} s`);
   for (const line of guardLines(record)) output.text(`  ${line}`);
-  output.text(`  watermark: ${safety.watermark}; C2PA: ${safety.c2pa}; records beside it, signed by key ${safety.signed_by.slice(0, 16)}`);
+  output.text(`  ${markLine(record)}`);
 }
 
 /** One line for each stage: who looked, and what nobody looked for. */
 export function guardLines({ safety }: GenerationRecord): string[] {
   const lines = safety.stages.map(({ stage, guards, uncovered }) => `${stage.replace("-", " ")}: ${guards.join(", ")}${uncovered.length > 0 ? ` (nobody looked for ${uncovered.length} of 13 categories)` : ""}`);
   return [...(safety.words === "none" ? ["words: none, so there were none to check"] : []), ...lines, ...safety.postprocess];
+}
+
+/** Which marks the file carries. */
+export function markLine({ marks, safety }: GenerationRecord): string {
+  const watermark = marks ? `${marks.watermark.id}${marks.watermark.read_back ? "" : " (too few pixels to be read back)"}` : "none";
+  const c2pa = marks ? `signed${marks.c2pa.self_issued ? " with this installation's own certificate" : ""}` : "none";
+  return `watermark: ${watermark}; C2PA: ${c2pa}; records beside it, signed by key ${safety.signed_by.slice(0, 16)}`;
 }
 
 export function sayBatch(output: Output, { name, status, message }: SampleResult): void {

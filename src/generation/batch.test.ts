@@ -1,5 +1,4 @@
 /** Batches: what is finished stays, what fails or is blocked is said and stops nobody else; and what a line may hold. */
-import { generateKeyPairSync } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,13 +8,14 @@ import { openRuntime, type Runtime } from "../tensor/runtime/node.ts";
 import { makeDemoClip } from "../video/index.ts";
 import { generateBatch } from "./batch.ts";
 import type { Door } from "./generate.ts";
+import { openKeys } from "./marks.ts";
 import { openWorldModel } from "./model.ts";
+import type { GenerationRecord } from "./publish.ts";
 import { parseRequest, readBatch } from "./request.ts";
 import { saveTinyDiffusion } from "./tiny-models.cases.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "orrery-batch-"));
 const at = (...names: string[]): string => join(folder, ...names);
-const { privateKey: key } = generateKeyPairSync("ed25519");
 let runtime: Runtime;
 let door: Door;
 let checked = 0;
@@ -32,7 +32,7 @@ beforeAll(async () => {
   runtime = await openRuntime({ threads: 2 });
   await Promise.all([saveTinyDiffusion(at("model")), makeDemoClip(at("clip.mp4"), { width: 96, height: 64, frames: 20, fps: 16 })]);
   const guards = await openGuards(parsePolicy("policy: t\nversion: 1\nguards: [{name: g, stages: [video]}]\n"), { factories: { g: async () => guard } });
-  door = { model: await openWorldModel(at("model"), runtime), guards, key, machine: { device: "cpu", threads: 2 } };
+  door = { model: await openWorldModel(at("model"), runtime), guards, keys: await openKeys({ home: at("home"), env: {} }), machine: { device: "cpu", threads: 2 } };
 });
 afterAll(async () => {
   await door?.model.close();
@@ -53,13 +53,14 @@ test("a folder a sample; run again, only what is missing, changed or damaged is 
   expect(await statuses()).toEqual(["success", "success", "error"]);
   expect(JSON.parse(readFileSync(at("out/first/sample_args.json"), "utf8"))).toMatchObject({ seed: 0, num_inference_steps: 2, sampler: "res2ab", size: "48x32", model_sha256: door.model.sha256 });
   expect(JSON.parse(readFileSync(at("out/lost/sample_outputs.json"), "utf8"))).toMatchObject({ status: "error", code: "file_not_found" });
-  const [made, bytes] = [statSync(at("out/first/vision.mp4")).mtimeMs, readFileSync(at("out/sample_1/vision.mp4"))];
+  const framesOf = (name: string): unknown => (JSON.parse(readFileSync(at("out", name, "sample_outputs.json"), "utf8")) as GenerationRecord).outputs[0]!.frames_sha256;
+  const [made, bytes, frames] = [statSync(at("out/first/vision.mp4")).mtimeMs, readFileSync(at("out/sample_1/vision.mp4")), framesOf("sample_1")];
   checked = 0;
   expect(await statuses()).toEqual(["kept", "kept", "error"]);
   expect(checked).toBe(0);
   writeFileSync(at("out/sample_1/vision.mp4"), bytes.subarray(0, 100));
   expect(await statuses()).toEqual(["kept", "success", "error"]);
-  expect(readFileSync(at("out/sample_1/vision.mp4")).equals(bytes)).toBe(true);
+  expect(framesOf("sample_1")).toBe(frames);
   expect(statSync(at("out/first/vision.mp4")).mtimeMs).toBe(made);
   requests[0]!.seed = 4;
   expect(await statuses()).toEqual(["success", "kept", "error"]);

@@ -6,13 +6,13 @@
  *
  * Anything that is not allowed, or could not be checked, ends here with `blocked`, and leaves its records and no video.
  */
-import type { KeyObject } from "node:crypto";
 import { OrreryError } from "../errors.ts";
 import type { Guards } from "../guardrail/index.ts";
 import { silent, throwIfCancelled, type Progress } from "../progress.ts";
 import type { Clip } from "../video/index.ts";
 import { clearText, clearVideo, newTrail, type Upsampler } from "./clearance.ts";
 import { readGiven } from "./given.ts";
+import type { Keys } from "./marks.ts";
 import type { WorldModel } from "./model.ts";
 import { planRequest, type Machine, type Plan } from "./plan.ts";
 import { guardedGlimpse, type PreviewOptions } from "./previews.ts";
@@ -20,12 +20,11 @@ import { publish, publishRefusal, type Account, type GenerationRecord, type Plac
 import type { GenerationRequest } from "./request.ts";
 import { rollOut } from "./roll-out.ts";
 
-/** What stands at the door: a model, the guards, the key that signs, and where the arithmetic runs. */
+/** What stands at the door: a model, the guards, the keys that sign and mark, and where the arithmetic runs. */
 export interface Door {
   model: WorldModel;
   guards: Guards;
-  /** Ed25519, private. */
-  key: KeyObject;
+  keys: Keys;
   machine: Machine;
   upsampler?: Upsampler | undefined;
 }
@@ -40,7 +39,7 @@ export interface GenerateOptions {
 
 export interface Generated {
   record: GenerationRecord;
-  /** The frames of the video, as they were before the file lost some of their quality. */
+  /** The frames of the file, as they were before compression: guarded and marked. */
   clip: Clip;
 }
 
@@ -50,12 +49,12 @@ export interface Generated {
  * the model cannot do, `bad_video` for an input that cannot be used, `cancelled`, and what writing files may throw.
  */
 export async function generateVideo(request: GenerationRequest, door: Door, place: Place, options: GenerateOptions = {}): Promise<Generated> {
-  const { model, guards, key, machine, upsampler } = door;
+  const { model, guards, keys, machine, upsampler } = door;
   const { progress = silent, signal } = options;
   const clock = stopwatch();
   const plan = await planRequest(request, model, machine);
   await options.onPlan?.(plan);
-  const account: Account = { plan, trail: newTrail(), previews: { shown: 0, withheld: 0 }, seconds: clock.seconds, key };
+  const account: Account = { plan, trail: newTrail(), previews: { shown: 0, withheld: 0 }, seconds: clock.seconds, keys };
   try {
     progress({ stage: "checking the request", done: 0 });
     const text = await clock("text", () => clearText(plan, guards, account.trail, { upsampler, signal }));
@@ -65,7 +64,8 @@ export async function generateVideo(request: GenerationRequest, door: Door, plac
     progress({ stage: "checking the video", done: 0 });
     const video = await clock("video", () => clearVideo(drawn, guards, account.trail, { signal }));
     throwIfCancelled(signal, "the generation");
-    return { record: await publish(video, place, account, signal), clip: video.clip };
+    progress({ stage: "marking and writing the video", done: 0 });
+    return await publish(video, place, account, signal);
   } catch (error) {
     // Only what a guard has seen can be recorded; a block by something else ends without a record, and without a video.
     if (error instanceof OrreryError && error.code === "blocked" && account.trail.verdicts.length > 0) await publishRefusal(place, account, error.message);

@@ -1,5 +1,6 @@
 /** `orrery demo`: from footage to a small world model and what it expects next, on this machine, in minutes. */
 import { defineCommand } from "../command.ts";
+import { guardLines, markLine } from "../generated.ts";
 import { any, integer, shared, text } from "../options.ts";
 
 export const command = defineCommand({
@@ -45,8 +46,7 @@ export const command = defineCommand({
       ["contact sheet", sheet],
       ["model", model],
     ]);
-    const { safety } = report.continued[0]!.record;
-    output.text(style.dim(`guards: ${safety.stages.map(({ guards }) => guards.join(", ")).join("; ")}; watermark: ${safety.watermark}; C2PA: ${safety.c2pa}`));
+    for (const line of [...guardLines(report.continued[0]!.record), markLine(report.continued[0]!.record)]) output.text(style.dim(line));
     output.data({ page, sheet, model, videos, blocked: report.blocked, rejected: report.footage.rejected, seconds: report.seconds });
   },
 });

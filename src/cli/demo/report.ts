@@ -160,13 +160,20 @@ const signed = (value: number): string => `${value >= 0 ? "+" : "−"}${Math.abs
 function guardStage({ continued, blocked }: DemoReport): string {
   const first = continued[0];
   const rows = first?.record.safety.stages.map(({ stage, decision, guards, uncovered }) => [stage, decision, guards.join(", "), uncovered.length > 0 ? uncovered.join(", ") : "none"]) ?? [];
-  const marks = first?.record.safety;
+  const safety = first?.record.safety;
+  const marks = first?.record.marks;
   return section(
     6, "Guards and marks", undefined,
-    `Every video that Orrery generates goes through one door: guards look at the words and at the frames, and what they do not allow, or cannot check, is not written. ${first ? (marks!.words === "none" ? "This request had no words, so only the video was checked." : "") : ""} What they said is signed and stands beside each video.`,
+    `Every video that Orrery generates goes through one door: guards look at the words and at the frames, and what they do not allow, or cannot check, is not written. ${first ? (safety!.words === "none" ? "This request had no words, so only the video was checked." : "") : ""} What they said is signed and stands beside each video.`,
     rows.length > 0 ? table(["stage", "decision", "guards", "categories that nobody looked for"], rows) : "",
-    first && marks!.postprocess.length > 0 ? `<p>Afterwards: ${escapeHtml(marks!.postprocess.join("; "))}.</p>` : "",
-    first ? table(["mark", ""], [["watermark", marks!.watermark], ["content credentials (C2PA)", marks!.c2pa], ["safety record", `signed by key ${marks!.signed_by.slice(0, 16)}…`]]) : "",
+    safety && safety.postprocess.length > 0 ? `<p>Afterwards: ${escapeHtml(safety.postprocess.join("; "))}.</p>` : "",
+    safety && marks
+      ? table(["mark", ""], [
+          ["watermark in the pixels", `number ${marks.watermark.id}, ${marks.watermark.read_back ? "read back from the file" : "but the video has too few pixels for it to be read back"}`],
+          ["content credential (C2PA)", marks.c2pa.self_issued ? "in the file, signed with a certificate that this installation made for itself" : "in the file, signed"],
+          ["safety record", `beside the file, signed by key ${safety.signed_by.slice(0, 16)}…`],
+        ])
+      : "",
     blocked.length > 0 ? `<h3>Not allowed</h3>${table(["clip", "why"], blocked.map(({ name, message }) => [name, message]))}` : "",
   );
 }
