@@ -108,8 +108,8 @@ describe("comparison", () => {
   test("latents as a picture: the channels that vary most, stretched to the whole range", () => {
     const picture = latentsPicture([0, 0, 5, 9, 1, 1], [1, 3, 1, 1, 2], 2);
     expect([picture.width, picture.height, picture.frameCount]).toEqual([4, 2, 1]);
-    expect([...picture.frames.slice(0, 3)]).toEqual([0, 0, 0]);
-    expect([...picture.frames.slice(6, 9)]).toEqual([255, 0, 0]);
+    expect(picture.frames.slice(0, 3)).toEqual(Uint8Array.of(0, 0, 0));
+    expect(picture.frames.slice(6, 9)).toEqual(Uint8Array.of(255, 0, 0));
   });
 });
 

@@ -4,13 +4,14 @@
  * another recipe lies in a folder of its own.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { cpus } from "node:os";
-import { join, relative, resolve } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { fromSystemError, OrreryError } from "../../errors.ts";
 import { besides, generateVideo, type Door } from "../../generation/index.ts";
 import { writeFileAtomic } from "../../partial-file.ts";
 import type { Progress } from "../../progress.ts";
+import { signC2pa } from "../../provenance/index.ts";
 import { openCodec, type Codec } from "../../tokenizer/codec.ts";
 import { trainTokenizer } from "../../tokenizer/train.ts";
 import { tokenizerSettings } from "../../tokenizer/training-settings.ts";
@@ -97,7 +98,7 @@ export async function runDemo({ clips, out, seed, policy, device, threads, recip
     for (const one of continued) {
       const side = sideBySideOf(one.truth, one.made, one.comparison.given);
       Object.assign(one.sideBySide, { width: side.width, height: side.height });
-      await writeClip(join(out, one.sideBySide.file), side, { signal });
+      await writeComposite(join(out, one.sideBySide.file), side, signal);
     }
     report({ stage: "writing the page", done: 1, total: 3, unit: "files" });
     const sheet = join(out, "contact-sheet.png");
@@ -134,6 +135,17 @@ async function continueClip(clip: FootageClip, index: number, door: Door, footag
   );
   const truth = await readClip(clip.path, { info: clip.info, width: footage.width, height: footage.height, fit: "cover", fps: footage.fps, maxFrames: recipe.shown, signal });
   return { name: clip.name, file, sideBySide: { file: `side-by-side${suffix}.mp4`, width: 0, height: 0 }, truth, made, comparison: compare(truth, made, truth, recipe.given), record, previews };
+}
+
+/** Real and generated frames in one video; its credential says so. The generated ones are those that the guards allowed. */
+async function writeComposite(path: string, clip: Clip, signal: AbortSignal | undefined): Promise<void> {
+  const unsigned = path.replace(/\.mp4$/, ".unsigned.mp4");
+  try {
+    await writeClip(unsigned, clip, { signal });
+    await signC2pa(unsigned, path, { title: basename(path), source: "compositeWithTrainedAlgorithmicMedia" }, { signal });
+  } finally {
+    await rm(unsigned, { force: true });
+  }
 }
 
 /** What the tokenizer alone makes of the truth, and its latents to look at. */

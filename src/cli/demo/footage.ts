@@ -32,7 +32,7 @@ export interface Footage {
 }
 
 /** The demo's own footage. */
-export const ownFootage = { throws: 10, width: 192, height: 120, fps: 12, seconds: 5 } as const;
+export const ownFootage = { throws: 8, width: 160, height: 100, fps: 12, seconds: 5 } as const;
 
 /** Films what is not there yet. */
 export async function filmThrows(folder: string, progress: Progress, signal: AbortSignal | undefined, { throws, width, height, fps, seconds }: { throws: number; width: number; height: number; fps: number; seconds: number } = ownFootage): Promise<string[]> {

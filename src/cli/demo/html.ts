@@ -12,7 +12,7 @@ export function figure(picture: Picture, caption: string, alt = caption): string
 
 /** A video that lies beside the page. It plays in a loop, without sound, as soon as it is seen. */
 export function movie(file: string, width: number, height: number, caption: string): string {
-  return `<figure class="movie"><video src="${encodeURIComponent(file)}" width="${width}" height="${height}" autoplay loop muted playsinline controls></video><figcaption>${escapeHtml(caption)}</figcaption></figure>`;
+  return `<figure class="movie"><video src="${encodeURIComponent(file)}" width="${width}" height="${height}" autoplay loop muted playsinline></video><figcaption>${escapeHtml(caption)}</figcaption></figure>`;
 }
 
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
@@ -67,7 +67,8 @@ figure { margin: 1rem 0; max-width: 100% }
 figcaption { color: var(--soft); font-size: .88rem; margin-top: .35rem; max-width: 44rem }
 img, video { display: block; max-width: 100%; height: auto; border-radius: 6px; background: #000 }
 img { image-rendering: pixelated }
-.movie video { width: 100% }
+.movie video { width: 100%; image-rendering: pixelated }
+.picture { overflow-x: auto } .picture img { min-width: min(36rem, 170vw) }
 .chart { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: .6rem; max-width: 44rem }
 .chart svg { display: block; width: 100%; height: auto }
 .chart text { font: 13px system-ui, sans-serif; fill: var(--soft) }
@@ -82,7 +83,7 @@ path.s1 { stroke: var(--s1) } path.s2 { stroke: var(--s2) } path.s3 { stroke: va
 .figures li { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: .7rem .8rem; font-size: .88rem; color: var(--soft); line-height: 1.35 }
 .figures b { display: block; font-size: 1.45rem; color: var(--ink); font-weight: 600; font-variant-numeric: tabular-nums }
 .scroll { overflow-x: auto; margin: 1rem 0 }
-table { border-collapse: collapse; font-size: .92rem } th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--rule); vertical-align: top } th { color: var(--soft); font-weight: 500 }
+table { border-collapse: collapse; font-size: .92rem } th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--rule); vertical-align: top } th { color: var(--soft); font-weight: 500 } td:first-child { white-space: nowrap }
 .number { text-align: right; font-variant-numeric: tabular-nums }
 code, pre { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace } pre { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: .8rem; overflow-x: auto }
 nav { display: flex; flex-wrap: wrap; gap: .3rem .9rem; font-size: .92rem; margin: .8rem 0 } a { color: var(--accent) }
@@ -94,9 +95,10 @@ footer { color: var(--soft); font-size: .88rem; padding: 2rem 0 3rem }
 /** Speed buttons for all videos of the page; without a script they play at their own rate. */
 const script = `
 for (const button of document.querySelectorAll("[data-speed]")) button.addEventListener("click", () => {
-  for (const video of document.querySelectorAll("video")) { video.playbackRate = Number(button.dataset.speed); video.play().catch(() => {}); }
+  const speed = Number(button.dataset.speed);
+  for (const video of document.querySelectorAll("video")) if (speed === 0) video.pause(); else { video.playbackRate = speed; video.play().catch(() => {}); }
   for (const other of document.querySelectorAll("[data-speed]")) other.setAttribute("aria-pressed", String(other === button));
 });
 `.trim();
 
-export const speedButtons = (): string => `<div class="speeds" role="group" aria-label="Speed of the videos">Speed ${[["1", "as filmed"], ["0.5", "half"], ["0.25", "quarter"]].map(([rate, name]) => `<button type="button" data-speed="${rate}" aria-pressed="${rate === "1"}">${name}</button>`).join("")}</div>`;
+export const speedButtons = (): string => `<div class="speeds" role="group" aria-label="Speed of the videos">Speed ${[["1", "as filmed"], ["0.5", "half"], ["0.25", "quarter"]].map(([rate, name]) => `<button type="button" data-speed="${rate}" aria-pressed="${rate === "1"}">${name}</button>`).join("")}<button type="button" data-speed="0" aria-pressed="false">stop</button></div>`;
