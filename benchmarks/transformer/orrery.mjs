@@ -32,10 +32,10 @@ if(mode!=="inf"){
  const t0=performance.now(); const gs=T.grad(loss,all.map(p=>p.tensor)); const up=adamw(all,gs,{...defaultAdamW,emaDecay:process.env.EMA?0.99:null});
  const outputs={loss,norm:up.gradNorm}; for(const s of up.state) outputs["n/"+s.name]=s.next; const t1=performance.now();
  const prog=T.compile({outputs,succeeds:Object.fromEntries(up.state.map(s=>["n/"+s.name,s.name])),rewrite:!process.env.NOREWRITE}); const t2=performance.now(); console.log("inplace",Object.keys(prog.inPlace).length,up.state.length);
- const ex=await rt.load(prog,{state:up.state.map(s=>({input:s.name,output:"n/"+s.name,initial:s.start==="zeros"?new Float32Array(T.size(s.parameter.shape)):init.get(s.parameter.name)}))}); const t3=performance.now();
+ const ex=await rt.load(prog,{state:up.state.map(s=>({input:s.name,output:"n/"+s.name,initial:s.start==="zeros"?new Float32Array(T.size(s.shape)):Float32Array.from(s.parts.flatMap(q=>[...init.get(q.parameter.name)]))}))}); const t3=performance.now();
  console.log("trace",(t1-t0).toFixed(0),"compile",(t2-t1).toFixed(0),"load",(t3-t2).toFixed(0),"bytes",prog.model.length);
  if(process.env.DUMP) (await import("fs")).writeFileSync(process.env.DUMP,prog.model);
- const sc={"opt.decay":.999,"opt.rate":1e-4,"opt.eps":1e-8}; for(const k in sc) feeds[k]={dtype:"float32",shape:[],data:Float32Array.of(sc[k])};
+ const sc={"opt.decay":.999,"opt.rate":1e-4,"opt.eps":1e-8,...(process.env.EMA?{"opt.ema":0.01}:{})}; for(const k in sc) feeds[k]={dtype:"float32",shape:[],data:Float32Array.of(sc[k])};
  await time("step",8,async()=>{const r=await ex.run(feeds); globalThis.l=r.loss.data[0]}); console.log("loss",l);
  await ex.release();
 }

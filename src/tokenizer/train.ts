@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { OrreryError, fromSystemError } from "../errors.ts";
 import type { Progress } from "../progress.ts";
 import { createLoader, openTrainingData, randomAt, type ClipSet, type TrainingData } from "../dataset/index.ts";
-import { parameters } from "../nn/index.ts";
+import { parameters, type Parameters } from "../nn/index.ts";
 import { openComponent, readComponentWeights, saveComponent, writeJson, type Json } from "../registry/index.ts";
-import { input } from "../tensor/index.ts";
+import { input, size } from "../tensor/index.ts";
 import { hostTensor, type HostTensor, type Runtime } from "../tensor/runtime/node.ts";
 import { loopOptions, train, type Task } from "../training/index.ts";
 import { contactSheet, fromTensor, toTensor, writePng, type Clip } from "../video/index.ts";
@@ -41,7 +41,8 @@ export interface TrainedTokenizer {
   model: string;
   step: number;
   parameters: number;
-  loss: number;
+  /** Of the last step; absent when the run was finished before. */
+  loss?: number;
   /** The last figures of the held-back clips. */
   figures: Record<string, number>;
 }
@@ -74,7 +75,7 @@ export async function trainTokenizer(options: TokenizerTraining): Promise<Traine
   const shape = [batch, 3, frames, height, width];
   const pixels = input("pixels", shape);
   const { loss, terms } = reconstructionLoss(pixels, decode(all.root, encode(all.root, pixels, config), config), settings.loss);
-  const start = base && (await readComponentWeights(base, all.all.values()));
+  const start = base ? await readComponentWeights(base, all.all.values()) : quietStart(all);
   const model = join(out, "model");
   let figures: Record<string, number> = {};
   const task: Task = {
@@ -82,7 +83,7 @@ export async function trainTokenizer(options: TokenizerTraining): Promise<Traine
     parameters: all,
     loss,
     figures: { l1: terms.l1, l2: terms.l2 },
-    ...(start ? { start } : {}),
+    start,
     feeds: async (microBatch) => ({ pixels: batchOf(await loader.at(microBatch), shape) }),
     sample: async (step, weights) => {
       const tokenizer = codec(config, { weights: new Map(weights) }, runtime, { temporalWindow: frames, tile: tileFor(config, width, height) });
@@ -98,7 +99,19 @@ export async function trainTokenizer(options: TokenizerTraining): Promise<Traine
   };
   const run = { trains: "tokenizer", clips: [...options.data], from: from ?? null, ...settings };
   const result = await train(task, runtime, { ...loopOptions(settings), out, settings: run, ...(progress ? { progress } : {}), signal });
-  return { model, step: result.step, parameters: result.parameters, loss: result.loss, figures };
+  const { step, parameters: count, loss: last } = result;
+  return { model, step, parameters: count, ...(last === undefined ? {} : { loss: last }), figures };
+}
+
+/** The last layer of every residual branch, and the decoder's. */
+const lastLayers = /(^decoder\.conv_out|\.conv2|\.to_out\.0|\.proj_out)(\.conv_t|\.1\.conv3d|\.conv3d)?\.(weight|bias)$/;
+
+/**
+ * Starts with every residual branch and the answer at zero (as in Zhang et al. 2019, "Fixup"): at first the network passes
+ * averages through and answers grey, instead of 64 wavelet bands of noise that the first hundreds of steps would go into.
+ */
+function quietStart({ all }: Parameters): Map<string, Float32Array> {
+  return new Map([...all.values()].filter((p) => lastLayers.test(p.name)).map((p) => [p.name, new Float32Array(size(p.shape))]));
 }
 
 function checkWindow(config: TokenizerConfig, { data }: TokenizerSettings): void {

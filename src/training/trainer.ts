@@ -9,9 +9,9 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { OrreryError } from "../errors.ts";
 import { silent, type Progress } from "../progress.ts";
-import { compile, grad, reachable, type Program, type Tensor } from "../tensor/index.ts";
+import { compile, grad, reachable, size, type Program, type Tensor } from "../tensor/index.ts";
 import { hostTensor, type Executable, type HostTensor, type Runtime } from "../tensor/runtime/node.ts";
-import type { Parameters } from "../nn/index.ts";
+import type { Parameter, Parameters } from "../nn/index.ts";
 import { initialValue } from "./initialize.ts";
 import { openMetrics } from "./metrics.ts";
 import { adamw, countParameters, stepScalars, statePrefix, type AdamWOptions, type StateUpdate } from "./optimizer.ts";
@@ -55,7 +55,8 @@ export interface TrainResult {
   weights: Map<string, Float32Array>;
   step: number;
   parameters: number;
-  loss: number;
+  /** Of the last step; absent when there was nothing left to do. */
+  loss?: number;
 }
 
 /** One compiled training step and its state slots. */
@@ -90,7 +91,13 @@ export async function train(task: Task, runtime: Runtime, options: TrainOptions)
   const resumed = await restore(task, out, seed, state);
   let step = resumed.step;
   const parameters = countParameters(task.parameters.all.values());
-  if (step >= schedule.steps) return { weights: weightsOf(task, seed, state, resumed.values), step, parameters, loss: Number.NaN };
+  if (step >= schedule.steps) {
+    const weights = weightsOf(task, seed, state, resumed.values);
+    // A process that was killed after its last checkpoint may not have come to this.
+    await mkdir(join(out, "samples"), { recursive: true });
+    await task.sample?.(step, weights);
+    return { weights, step, parameters };
+  }
   const executable = await runtime.load(program, { state: state.map((s) => ({ input: s.name, output: nextName(s.name), initial: resumed.values.get(s.name)! })) });
   resumed.values.clear();
   try {
@@ -142,39 +149,59 @@ export async function train(task: Task, runtime: Runtime, options: TrainOptions)
   }
 }
 
-/** Where to go on from: the latest checkpoint, else the start values. */
+/** A buffer of the given pieces end to end. */
+function joined(pieces: readonly Float32Array[]): Float32Array {
+  if (pieces.length === 1) return pieces[0]!;
+  const out = new Float32Array(pieces.reduce((n, piece) => n + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    out.set(piece, at);
+    at += piece.length;
+  }
+  return out;
+}
+
+/** A buffer's values by the parameter that they belong to. */
+function apart({ parts }: StateUpdate, values: Float32Array): { name: string; parameter: Parameter; data: Float32Array }[] {
+  let at = 0;
+  return parts.map(({ name, parameter }) => ({ name, parameter, data: values.subarray(at, (at += size(parameter.shape))) }));
+}
+
+/** Where to go on from: the latest checkpoint, else the start values. On disk every parameter has its own tensors. */
 async function restore(task: Task, out: string, seed: number, state: readonly StateUpdate[]): Promise<{ step: number; values: Map<string, Float32Array> }> {
   const saved = await loadCheckpoint(out);
   const values = new Map<string, Float32Array>();
   if (saved) {
     try {
-      for (const { name, parameter } of state) values.set(name, await saved.read(name, parameter.shape));
+      for (const { name, parts } of state) {
+        const pieces: Float32Array[] = [];
+        for (const part of parts) pieces.push(await saved.read(part.name, part.parameter.shape));
+        values.set(name, joined(pieces));
+      }
     } finally {
       await saved.close();
     }
     return { step: saved.state.step, values };
   }
-  for (const { name, start, parameter } of state) {
-    const value = start === "zeros" ? new Float32Array(parameter.shape.reduce((a, b) => a * b, 1)) : (task.start?.get(parameter.name) ?? initialValue(parameter, seed));
-    values.set(name, value);
-  }
+  for (const { name, shape, start, parts } of state)
+    values.set(name, start === "zeros" ? new Float32Array(size(shape)) : joined(parts.map(({ parameter }) => task.start?.get(parameter.name) ?? initialValue(parameter, seed))));
   return { step: 0, values };
 }
 
 async function snapshot(executable: Executable, state: readonly StateUpdate[]): Promise<SavedTensor[]> {
   const values = await executable.readState();
-  return state.map(({ name, parameter }) => ({ name, shape: parameter.shape, data: values[name]!.data as Float32Array }));
+  return state.flatMap((s) => apart(s, values[s.name]!.data as Float32Array).map(({ name, parameter, data }) => ({ name, shape: parameter.shape, data })));
 }
 
 /** Which buffers a user should see the weights of: averages where they exist. */
 function shownState(state: readonly StateUpdate[]): StateUpdate[] {
   const averaged = state.filter((s) => s.name.startsWith(statePrefix.ema));
-  return averaged.length ? averaged : state.filter((s) => s.name === s.parameter.name);
+  return averaged.length ? averaged : state.filter((s) => s.name === s.parts[0]!.parameter.name);
 }
 
 /** The weights of all parameters; those that did not take part are as they started. */
 function weightsOf(task: Task, seed: number, state: readonly StateUpdate[], values: ReadonlyMap<string, Float32Array>): Map<string, Float32Array> {
-  const learned = new Map(shownState(state).map((s) => [s.parameter.name, values.get(s.name)!]));
+  const learned = new Map(shownState(state).flatMap((s) => apart(s, values.get(s.name)!).map(({ parameter, data }) => [parameter.name, data.slice()])));
   return new Map([...task.parameters.all.values()].map((p) => [p.name, learned.get(p.name) ?? task.start?.get(p.name) ?? initialValue(p, seed)]));
 }
 

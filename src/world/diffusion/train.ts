@@ -10,7 +10,7 @@ import { silent, type Progress } from "../../progress.ts";
 import { openTrainingData, randomAt, type ClipSet, type TrainingData } from "../../dataset/index.ts";
 import { parameters, type Parameter } from "../../nn/index.ts";
 import { openComponent, readComponentWeights, saveComponent, savePipeline, writeJson, type Component, type DiffusionGeneration, type Json } from "../../registry/index.ts";
-import { input } from "../../tensor/index.ts";
+import { input, size } from "../../tensor/index.ts";
 import { hostTensor, type Runtime } from "../../tensor/runtime/node.ts";
 import { openCodec, paddedSize, tokenizerParameters, type Codec } from "../../tokenizer/codec.ts";
 import { identifyTokenizer, tokenizerFolder } from "../../tokenizer/model.ts";
@@ -47,7 +47,8 @@ export interface TrainedDiffusion {
   model: string;
   step: number;
   parameters: number;
-  loss: number;
+  /** Of the last step; absent when the run was finished before. */
+  loss?: number;
   /** The last figures: of continuations, and as `NAME_repeat` of repeating the last given frame instead. */
   figures: Record<string, number>;
 }
@@ -133,7 +134,8 @@ async function learn({ options, data, cache, tokenizer, vae, base, config, gener
   const all = parameters();
   const [x0, noise, level, indicator] = [input("x0", shape), input("noise", shape), input("level", [batch]), input("indicator", [batch, 1, t, 1, 1])];
   const estimate = estimateOf(all.root, { x: noised(how.formulation, x0, noise, level), level, given: x0, indicator }, config, { ...how, fps, recompute: settings.recompute });
-  const start = base && (await readComponentWeights(base, all.all.values()));
+  // Afresh, the network answers zero at first (Peebles and Xie 2023, "DiT").
+  const start = base ? await readComponentWeights(base, all.all.values()) : new Map([["proj_out.weight", new Float32Array(size(all.all.get("proj_out.weight")!.shape))]]);
   await writeJson(join(out, "config.json"), { _class_name: transformerClassName, ...config });
   const shown = await shownWindowsOf(data, generation.frames, seed);
   const model = join(out, "model");
@@ -143,7 +145,7 @@ async function learn({ options, data, cache, tokenizer, vae, base, config, gener
     title: "training the world model",
     parameters: all,
     loss: conditionedLoss(estimate, x0, level, indicator, how),
-    ...(start ? { start } : {}),
+    start,
     feeds: async (microBatch) => {
       const random = randomAt(seed, microBatch);
       const latents = new Float32Array(batch * values);
@@ -169,7 +171,8 @@ async function learn({ options, data, cache, tokenizer, vae, base, config, gener
   };
   const run = { trains: "diffusion", clips: [...options.data], tokenizerSha256: sha256, from: from ?? null, ...settings };
   const result = await train(task, runtime, { ...loopOptions(settings), out, settings: run, ...(progress ? { progress } : {}), signal });
-  return { model, step: result.step, parameters: result.parameters, loss: result.loss, figures };
+  const { step, parameters: count, loss: last } = result;
+  return { model, step, parameters: count, ...(last === undefined ? {} : { loss: last }), figures };
 }
 
 /** Writes the pipeline: tokenizer, transformer, and last the index. */

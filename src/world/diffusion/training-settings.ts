@@ -28,6 +28,11 @@ export const diffusionSettings = z.strictObject({
   mlpRatio: z.number().positive().default(4),
   /** Latent frames, rows and columns of a token. */
   patch: z.tuple([count, count, count]).default([1, 2, 2]),
+  /**
+   * "learned": a table that tells the network where in the picture a token lies, as in Cosmos 1.0; what stands still is learned by
+   * heart, which suits footage of one camera. "relative": only how far tokens are apart (RoPE), as in 2.0.
+   */
+  positions: z.enum(["learned", "relative"]).default("learned"),
   /** "edm-velocity": Cosmos 2.0; "edm": 1.0; "flow": 2.5. */
   formulation: z.enum(["edm-velocity", "edm", "flow"]).default("edm-velocity"),
   /** Training noise: the logarithm of sigma is normal. For "flow", of the time's odds, which is the same. */
@@ -61,7 +66,7 @@ export function transformerConfigOf(settings: DiffusionSettings, channels: numbe
   const { layers = size.layers, heads = size.heads, headDim = size.headDim, adalnDim = size.adalnDim } = settings;
   return transformerConfig({
     in_channels: channels + 1, out_channels: channels, num_attention_heads: heads, attention_head_dim: headDim, num_layers: layers, mlp_ratio: settings.mlpRatio, text_embed_dim: size.textDim,
-    adaln_lora_dim: adalnDim, patch_size: settings.patch, rope_scale: [1, 1, 1], extra_pos_embed_type: settings.formulation === "edm" ? "learnable" : null,
+    adaln_lora_dim: adalnDim, patch_size: settings.patch, rope_scale: [1, 1, 1], extra_pos_embed_type: settings.positions === "learned" ? "learnable" : null,
     crossattn_proj_in_channels: size.textDim, encoder_hidden_states_channels: size.textDim,
   });
 }
