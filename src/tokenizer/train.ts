@@ -10,13 +10,14 @@ import type { Progress } from "../progress.ts";
 import { createLoader, openTrainingData, randomAt, type ClipSet, type TrainingData } from "../dataset/index.ts";
 import { parameters, type Parameters } from "../nn/index.ts";
 import { openComponent, readComponentWeights, saveComponent, writeJson, type Json } from "../registry/index.ts";
-import { input, size } from "../tensor/index.ts";
+import { compile, input, size } from "../tensor/index.ts";
 import { hostTensor, type HostTensor, type Runtime } from "../tensor/runtime/node.ts";
 import { loopOptions, train, type Task } from "../training/index.ts";
 import { contactSheet, fromTensor, toTensor, writePng, type Clip } from "../video/index.ts";
 import { codec, paddedSize, tokenizerParameters, type Codec } from "./codec.ts";
-import { compression, decode, encode, isDiscrete, latentMeter, parseTokenizerConfig, type LatentStatistics, type TokenizerConfig } from "./index.ts";
+import { compression, decode, encode, isDiscrete, latentMeter, parseTokenizerConfig, patchVideo, type LatentStatistics, type TokenizerConfig } from "./index.ts";
 import { reconstructionLoss } from "./loss.ts";
+import { hasPrincipalStart, principalComponents, principalStart } from "./principal-start.ts";
 import { tokenizerConfigOf, type TokenizerSettings } from "./training-settings.ts";
 
 export interface TokenizerTraining {
@@ -75,7 +76,7 @@ export async function trainTokenizer(options: TokenizerTraining): Promise<Traine
   const shape = [batch, 3, frames, height, width];
   const pixels = input("pixels", shape);
   const { loss, terms } = reconstructionLoss(pixels, decode(all.root, encode(all.root, pixels, config), config), settings.loss);
-  const start = base ? await readComponentWeights(base, all.all.values()) : quietStart(all);
+  const start = base ? await readComponentWeights(base, all.all.values()) : new Map([...quietStart(all), ...(await componentsStart(config, all, data.training, options))]);
   const model = join(out, "model");
   let figures: Record<string, number> = {};
   const task: Task = {
@@ -112,6 +113,35 @@ const lastLayers = /(^decoder\.conv_out|\.conv2|\.to_out\.0|\.proj_out)(\.conv_t
  */
 function quietStart({ all }: Parameters): Map<string, Float32Array> {
   return new Map([...all.values()].filter((p) => lastLayers.test(p.name)).map((p) => [p.name, new Float32Array(size(p.shape))]));
+}
+
+/** Windows that principal components are found from, and the most patches of them. */
+const componentWindows = 16;
+const componentPatches = 12_000;
+
+/** Starts as a linear autoencoder where the network can (`principal-start.ts`). */
+async function componentsStart(config: TokenizerConfig, all: Parameters, set: ClipSet, { settings, runtime }: TokenizerTraining): Promise<Map<string, Float32Array>> {
+  if (settings.start !== "components" || !hasPrincipalStart(config)) return new Map();
+  const { frames, width, height } = settings.data;
+  const loader = createLoader(set, { batch: 1, frames, seed: settings.seed ^ 0x7a11, ahead: 0 });
+  const shape = [1, 3, frames, height, width];
+  const patches = patchVideo(input("pixels", shape), { size: config.patch_size, method: config.patch_type });
+  const executable = await runtime.load(compile({ outputs: { patches }, target: runtime.device }));
+  try {
+    const [n, bands, h, w] = patches.shape as [number, number, number, number];
+    const every = Math.max(1, Math.floor((componentWindows * n * h * w) / componentPatches));
+    const rows: Float32Array[] = [];
+    for (let i = 0, count = 0; i < componentWindows; i++) {
+      const values = (await executable.run({ pixels: batchOf(await loader.at(i), shape) }))["patches"]!.data as Float32Array;
+      for (let at = 0; at < n * h * w; at++, count++)
+        if (count % every === 0) rows.push(Float32Array.from({ length: bands }, (_, c) => values[(Math.floor(at / (h * w)) * bands + c) * h * w + (at % (h * w))]!));
+    }
+    const flat = new Float32Array(rows.length * bands);
+    rows.forEach((row, i) => flat.set(row, i * bands));
+    return principalStart(config, all, principalComponents(flat, bands, config.latent_channels));
+  } finally {
+    await executable.release();
+  }
 }
 
 function checkWindow(config: TokenizerConfig, { data }: TokenizerSettings): void {
