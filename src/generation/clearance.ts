@@ -7,19 +7,10 @@
  * A request without words has no stage of words. Whether that is so is read from the plan here, not said by a caller; a text
  * that is there, or an empty one, is never taken for one that is not.
  */
-import { createHash } from "node:crypto";
 import { OrreryError } from "../errors.ts";
-import { hashSubject, requireAllowed, requireDeliverable, type Guards, type Processed, type RecordedUpsampling, type Verdicts } from "../guardrail/index.ts";
+import { hashSubject, requireAllowed, requireDeliverable, standardRules, upsamplePrompt, type Guards, type OpenedUpsampler, type Processed, type RecordedUpsampling, type Verdicts } from "../guardrail/index.ts";
 import type { Clip } from "../video/index.ts";
 import type { Plan } from "./plan.ts";
-
-/** Rewrites a prompt into the long caption that a model was trained on. Its words are guarded like a stranger's. */
-export interface Upsampler {
-  /** The model that writes: "llama-3.1-8b". */
-  readonly model: string;
-  readonly version: string;
-  upsample(prompt: string, options: { signal?: AbortSignal | undefined }): Promise<string>;
-}
 
 export interface ClearedText {
   /** What the model reads; absent where nobody said anything. */
@@ -40,6 +31,8 @@ export interface ClearedVideo {
 export interface Trail {
   readonly verdicts: Verdicts[];
   upsampling?: RecordedUpsampling;
+  /** What the upsampler wrote and the model read. */
+  upsampledPrompt?: string;
 }
 
 export const newTrail = (): Trail => ({ verdicts: [] });
@@ -56,10 +49,8 @@ interface Options {
 
 type TextStage = "prompt" | "upsampled-prompt" | "negative-prompt";
 
-const digestOf = (text: string): string => createHash("sha256").update(text, "utf8").digest("hex");
-
 /** Asks the guards about every word of a plan. @throws `blocked` for what they do not allow. */
-export async function clearText(plan: Plan, guards: Guards, trail: Trail, { upsampler, signal }: Options & { upsampler?: Upsampler | undefined } = {}): Promise<ClearedText> {
+export async function clearText(plan: Plan, guards: Guards, trail: Trail, { upsampler, signal }: Options & { upsampler?: Partial<OpenedUpsampler> | undefined } = {}): Promise<ClearedText> {
   const ask = async (stage: TextStage, text: string): Promise<string> => {
     const verdicts = await guards.check({ stage, text }, signal ? { signal } : {});
     trail.verdicts.push(verdicts);
@@ -68,10 +59,15 @@ export async function clearText(plan: Plan, guards: Guards, trail: Trail, { upsa
   };
   let prompt = plan.prompt === undefined ? undefined : await ask("prompt", plan.prompt);
   const negativePrompt = plan.negative_prompt === undefined ? undefined : await ask("negative-prompt", plan.negative_prompt);
-  if (prompt !== undefined && upsampler) {
-    const [before, after] = [prompt, await upsampler.upsample(prompt, { signal })];
-    trail.upsampling = { upsampler: upsampler.model, version: upsampler.version, outcome: "upsampled", attempts: 1, originalSha256: digestOf(before), resultSha256: digestOf(after) };
-    prompt = await ask("upsampled-prompt", after);
+  if (prompt !== undefined && upsampler?.upsampler) {
+    const longer = await upsamplePrompt(prompt, upsampler.upsampler, async (text) => {
+      const verdicts = await guards.check({ stage: "upsampled-prompt", text }, signal ? { signal } : {});
+      trail.verdicts.push(verdicts);
+      return verdicts;
+    }, upsampler.rules ?? standardRules, signal);
+    trail.upsampling = longer.record;
+    if (longer.record.outcome === "upsampled") trail.upsampledPrompt = longer.prompt;
+    prompt = longer.prompt;
   }
   const cleared: ClearedText = Object.freeze({ plan, ...(prompt === undefined ? {} : { prompt }), ...(negativePrompt === undefined ? {} : { negativePrompt }) });
   texts.add(cleared);

@@ -188,16 +188,24 @@ describe("guards", () => {
 
   test("every word is checked before a model reads it: prompt, negative prompt, and what an upsampler makes of it", async () => {
     const plan = { prompt: "a ball", negative_prompt: "a cube" } as Plan;
-    const upsampler = { model: "long", version: "1", upsample: async (prompt: string) => `${prompt}, red, in a room` };
+    const long = "a ball, on grass, in soft light";
+    const upsampler = { upsampler: { model: "long", version: "1", rewrite: async () => long, close: async () => {} } };
     const trail = newTrail();
     const cleared = await clearText(plan, guards, trail, { upsampler });
-    expect(cleared).toMatchObject({ prompt: "a ball, red, in a room", negativePrompt: "a cube" });
+    expect(cleared).toMatchObject({ prompt: long, negativePrompt: "a cube" });
     expect(trail.verdicts.map(({ stage }) => stage)).toEqual(["prompt", "negative-prompt", "upsampled-prompt"]);
-    expect(trail.upsampling).toMatchObject({ upsampler: "long", outcome: "upsampled" });
-    for (const bad of ["a ball", "a cube", "a ball, red, in a room"]) {
-      find = async (subject) => ({ findings: subject.stage !== "video" && subject.text === bad ? [violence] : [] });
+    expect(trail).toMatchObject({ upsampling: { upsampler: "long", outcome: "upsampled" }, upsampledPrompt: long });
+    const finds = (bad: string): void => { find = async (subject) => ({ findings: subject.stage !== "video" && subject.text === bad ? [violence] : [] }); };
+    for (const bad of ["a ball", "a cube"]) {
+      finds(bad);
       await expect(clearText(plan, guards, newTrail(), { upsampler })).rejects.toMatchObject({ code: "blocked" });
     }
+    // What the upsampler wrote is not the person's doing: the words that were allowed are used.
+    finds(long);
+    const again = newTrail();
+    expect((await clearText(plan, guards, again, { upsampler })).prompt).toBe("a ball");
+    expect(again).toMatchObject({ upsampling: { outcome: "fell-back", attempts: 3 } });
+    expect(again.upsampledPrompt).toBeUndefined();
   });
 
   test("no words cannot be had by leaving them out, and clearances cannot be made by hand", async () => {

@@ -7,10 +7,10 @@
  * Anything that is not allowed, or could not be checked, ends here with `blocked`, and leaves its records and no video.
  */
 import { OrreryError } from "../errors.ts";
-import type { Guards } from "../guardrail/index.ts";
+import type { Guards, OpenedUpsampler } from "../guardrail/index.ts";
 import { silent, throwIfCancelled, type Progress } from "../progress.ts";
 import type { Clip } from "../video/index.ts";
-import { clearText, clearVideo, newTrail, type Upsampler } from "./clearance.ts";
+import { clearText, clearVideo, newTrail } from "./clearance.ts";
 import { readGiven } from "./given.ts";
 import type { Keys } from "./marks.ts";
 import type { WorldModel } from "./model.ts";
@@ -26,7 +26,7 @@ export interface Door {
   guards: Guards;
   keys: Keys;
   machine: Machine;
-  upsampler?: Upsampler | undefined;
+  upsampler?: OpenedUpsampler | undefined;
 }
 
 export interface GenerateOptions {

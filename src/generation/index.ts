@@ -7,4 +7,4 @@ export { absolute, parseRequest, readBatch, type BatchRequest, type GenerationRe
 export { chunksOf, readStoredRequest, requireSame, type Machine, type Plan, type StoredRequest } from "./plan.ts";
 export { besides, type GenerationRecord, type Output, type Place, type SafetySummary } from "./publish.ts";
 export { previewFolder, type Preview, type PreviewOptions } from "./previews.ts";
-export type { ClearedText, ClearedVideo, Upsampler } from "./clearance.ts";
+export type { ClearedText, ClearedVideo } from "./clearance.ts";

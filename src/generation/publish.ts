@@ -64,6 +64,8 @@ export interface GenerationRecord {
   message: string;
   created_at: string;
   args: Plan;
+  /** What the model read in place of the prompt, where an upsampler made it longer. */
+  upsampled_prompt?: string;
   outputs: readonly Output[];
   safety: SafetySummary;
   /** Absent where there is no output. */
@@ -131,7 +133,7 @@ async function writeRecords(
     keys.record,
   );
   const record: GenerationRecord = {
-    version: 1, id, status: results.outputs.length > 0 ? "success" : "blocked", message, created_at: created.toISOString(), args: plan, ...results,
+    version: 1, id, status: results.outputs.length > 0 ? "success" : "blocked", message, created_at: created.toISOString(), args: plan, ...(trail.upsampledPrompt === undefined ? {} : { upsampled_prompt: trail.upsampledPrompt }), ...results,
     safety: summaryOf(signed.record, signed.signature.keyId), previews: { ...previews }, durations_s: seconds,
   };
   await writeJson(place.safety, signed);
@@ -149,7 +151,7 @@ function summaryOf(record: SafetyRecord, keyId: string): SafetySummary {
     words: record.words,
     stages: stagesOf(record.stages),
     postprocess: record.postprocess.map(({ processor, outcome, framesChanged }) => `${processor}: ${outcome}, ${framesChanged} frame(s) changed`),
-    upsampler: record.upsampling?.upsampler ?? "none",
+    upsampler: record.upsampling ? `${record.upsampling.upsampler}: ${record.upsampling.outcome}` : "none",
     signed_by: keyId,
   };
 }

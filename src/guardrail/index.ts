@@ -10,6 +10,9 @@ export {
   type RecordedModel, type RecordedUpsampling, type RecordVerification, type SafetyRecord, type SafetyRecordInput, type SignedSafetyRecord,
 } from "./record.ts";
 export { runGuards, type GuardDescription, type Guards } from "./runner.ts";
+export { growPrompt, openGrammarUpsampler } from "./upsampler/grammar.ts";
+export { openUpsampler, parseUpsampler, publishedSampling, type OpenedUpsampler } from "./upsampler/language-model.ts";
+export { standardRules, upsamplePrompt, type PromptUpsampler, type Upsampled, type UpsampleRules } from "./upsampler/upsample.ts";
 export { categories, categoriesOf, categoryIds, fromVocabulary, isCategoryId, type CategoryId, type Vocabulary } from "./taxonomy.ts";
 export {
   isGenuine, requireAllowed, stages,

@@ -119,6 +119,23 @@ describe("building", () => {
     expect(buildSafetyRecord({ ...blocked, failure: "the model diverged" })).toMatchObject({ outcome: "failed", failure: "the model diverged" });
   });
 
+  test("an upsampled prompt that was blocked is no obstacle where the record proves that other words were used", async () => {
+    const guards = await open();
+    const longer = await guards.check({ stage: "upsampled-prompt", text: "a robot, in soft light" });
+    const bloody = await guards.check({ stage: "upsampled-prompt", text: "a robot in blood" });
+    const upsampling = { upsampler: "m", version: "1", attempts: 2, originalSha256: prompt.subjectSha256 };
+    const built = (more: object): string => buildSafetyRecord(input(more)).outcome;
+    expect(built({ stages: [prompt, bloody, longer, video], upsampling: { ...upsampling, outcome: "upsampled", resultSha256: longer.subjectSha256 } })).toBe("delivered");
+    expect(built({ stages: [prompt, bloody, video], upsampling: { ...upsampling, outcome: "fell-back", resultSha256: prompt.subjectSha256 } })).toBe("delivered");
+    for (const wrong of [
+      { stages: [prompt, bloody, video] }, { stages: [prompt, longer, video] },
+      { stages: [prompt, bloody, longer, video], upsampling: { ...upsampling, outcome: "upsampled", resultSha256: bloody.subjectSha256 } },
+      { stages: [prompt, bloody, video], upsampling: { ...upsampling, outcome: "upsampled", resultSha256: longer.subjectSha256 } },
+      { stages: [prompt, bloody, video], upsampling: { ...upsampling, outcome: "fell-back", resultSha256: longer.subjectSha256 } },
+      { stages: [prompt, longer, video], upsampling: { ...upsampling, originalSha256: hex, outcome: "upsampled", resultSha256: longer.subjectSha256 } },
+    ]) expect(() => built(wrong), JSON.stringify(wrong).slice(0, 80)).toThrow(/no record of a delivered video/);
+  });
+
   test("categories that no guard looked for are named, for text and video apart", () => {
     const { coverage } = buildSafetyRecord(input());
     expect(coverage.video.uncovered).toEqual(["O2", "O3", "O4", "O5", "O6", "O7", "O8", "O9", "O10", "O11", "O12", "O13"]);

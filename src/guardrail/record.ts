@@ -112,9 +112,9 @@ export function buildSafetyRecord(input: SafetyRecordInput): SafetyRecord {
   if (!checked.every(isGenuine)) throw new OrreryError("bad_argument", "a safety record takes the outcomes of Guards.check as they are, not copies of them");
   const policy = checked[0]!.policy;
   if (checked.some((v) => v.policy.sha256 !== policy.sha256)) throw new OrreryError("bad_argument", "the stages of one generation were checked under different policies; use one for all");
-  const blocked = checked.some((v) => v.decision !== "allow");
+  const blocked = checked.some((v) => v.decision !== "allow" && !(v.stage === "upsampled-prompt" && upsampling));
   if (output) {
-    const lacking = whyNotDelivered(checked, processed && isProcessed(processed) ? processed : undefined, withoutWords);
+    const lacking = whyNotDelivered(checked, processed && isProcessed(processed) ? processed : undefined, withoutWords, upsampling);
     if (lacking !== undefined) throw new OrreryError("blocked", `no record of a delivered video: ${lacking}`);
   }
   const record: SafetyRecord = {
@@ -134,9 +134,17 @@ export function buildSafetyRecord(input: SafetyRecordInput): SafetyRecord {
   return record;
 }
 
-function whyNotDelivered(checked: readonly RecordedStage[], made: { inputSha256: string } | undefined, withoutWords: boolean): string | undefined {
-  const bad = checked.find((v) => v.decision !== "allow");
+function whyNotDelivered(checked: readonly RecordedStage[], made: { inputSha256: string } | undefined, withoutWords: boolean, upsampling: RecordedUpsampling | undefined): string | undefined {
+  // Words of an upsampler that a guard stopped are no obstacle if others were used: the hash says which were.
+  const unused = (v: RecordedStage): boolean => v.stage === "upsampled-prompt" && v.blockedBy === "harm" && upsampling !== undefined && v.subjectSha256 !== upsampling.resultSha256;
+  const bad = checked.find((v) => v.decision !== "allow" && !unused(v));
   if (bad) return `the ${bad.stage} was not allowed`;
+  if (upsampling) {
+    const { outcome, originalSha256, resultSha256 } = upsampling;
+    const allowed = (stage: RecordedStage["stage"], hash: string): boolean => checked.some((v) => v.stage === stage && v.decision === "allow" && v.subjectSha256 === hash);
+    if (!allowed("prompt", originalSha256)) return "the prompt that was made longer is not the one that was checked";
+    if (outcome === "upsampled" ? !allowed("upsampled-prompt", resultSha256) : resultSha256 !== originalSha256) return "the words that were used are not those that were checked";
+  } else if (checked.some((v) => v.stage === "upsampled-prompt")) return "an upsampled prompt was checked, but no upsampling is recorded";
   if (!withoutWords && !checked.some((v) => v.stage === "prompt")) return "no prompt was checked";
   const videos = checked.filter((v) => v.stage === "video");
   if (videos.length === 0) return "no video was checked";
@@ -242,7 +250,7 @@ const signedShape = z.strictObject({
 function problemOf(record: unknown): string | undefined {
   const shaped = recordShape.safeParse(record);
   if (!shaped.success) return shaped.error.issues.slice(0, 3).map((i) => `${i.path.join(".") || "record"}: ${i.message}`).join("; ");
-  const { outcome, output, words, stages: checked, policy, postprocess, coverage } = shaped.data as unknown as SafetyRecord;
+  const { outcome, output, words, stages: checked, policy, postprocess, coverage, upsampling } = shaped.data as unknown as SafetyRecord;
   for (const v of checked) {
     const required = v.verdicts.filter((g) => g.required);
     const passed = required.length > 0 && required.every((g) => g.verdict === "allow") && v.verdicts.every((g) => g.verdict !== "block");
@@ -259,7 +267,7 @@ function problemOf(record: unknown): string | undefined {
     last = step.outputSha256;
   }
   if (outcome === "delivered") {
-    const lacking = whyNotDelivered(checked, { inputSha256: postprocess[0]?.inputSha256 ?? last ?? "" }, words === "none");
+    const lacking = whyNotDelivered(checked, { inputSha256: postprocess[0]?.inputSha256 ?? last ?? "" }, words === "none", upsampling);
     if (lacking !== undefined) return `it is said to be delivered, but ${lacking}`;
   }
   const recount = { text: joinCoverage(checked.filter((v) => v.stage !== "video" && v.stage !== "negative-prompt")), video: joinCoverage(checked.filter((v) => v.stage === "video")) };
