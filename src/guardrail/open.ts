@@ -28,6 +28,7 @@ export function processorKind<N extends string>(file: `./${string}.ts`, name: N,
 /** Guards by kind. */
 const guardKinds: Readonly<Record<string, Kind<GuardFactory>>> = {
   "language-model": kind("./language-model/guard.ts", "openLanguageModelGuard", () => import("./language-model/guard.ts")),
+  "video-judge": kind("./video-judge/guard.ts", "openVideoJudge", () => import("./video-judge/guard.ts")),
   faces: kind("./faces/guard.ts", "openFaceGuard", () => import("./faces/guard.ts")),
   blocklist: kind("./blocklist/guard.ts", "openBlocklist", () => import("./blocklist/guard.ts")),
 };
