@@ -1,5 +1,5 @@
 /** The measure, the formulas of sampler fixtures, and fixtures that are wrong. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -51,6 +51,14 @@ test.each(["world/testdata/autoregressive-bonus-contextmask", "world/testdata/sa
   const report = await runParity(room(path), runtime);
   expect(report).toMatchObject({ ok: true, unknown: [], unused: [] });
   expect(report.lines.length).toBeGreaterThan(0);
+});
+
+const own = readdirSync(room("evaluation/testdata"), { withFileTypes: true }).filter((f) => f.isDirectory());
+
+test.each(own.map((f) => f.name))("%s agrees", async (name) => {
+  const { ok, lines, unknown, unused } = await runParity(room(`evaluation/testdata/${name}`), runtime);
+  expect({ ok, unknown, unused, missed: lines.filter((l) => !agrees(l)) }).toEqual({ ok: true, unknown: [], unused: [], missed: [] });
+  expect(lines.length).toBeGreaterThan(0);
 });
 
 describe("the measure", () => {

@@ -8,6 +8,6 @@ export {
 export { conditionedDenoise, conditionedLoss, noised, scalingOf, weightOf, type Condition, type ConditionedNetwork, type Conditioning, type Formulation } from "./diffusion/conditioning.ts";
 export { drawTime, flowDenoise, flowLoss, interpolate, shiftTime, velocity, type TimeOptions } from "./diffusion/flow.ts";
 export {
-  guide, guided, karrasGrid, samplerNamed, samplerNames, samplers,
-  type Denoiser, type NoiseKind, type Sampler, type SamplerName, type SamplerOptions, type SamplerStep,
+  edmEulerSampler, guide, guided, karrasGrid, resMethods, resSampler, samplerNamed, samplerNames, samplers, unipcSampler,
+  type Denoiser, type EdmEulerOptions, type NoiseKind, type ResMethod, type Sampler, type SamplerName, type SamplerOptions, type SamplerStep, type UniPcOptions,
 } from "./sampling/index.ts";

@@ -1,7 +1,7 @@
 /** Samplers by name. Whoever adds one adds it to the table; the conformance test then holds it too. */
 import { OrreryError } from "../../errors.ts";
 import { edmEuler } from "./edm-euler.ts";
-import { res2ab } from "./res2ab.ts";
+import { res2ab } from "./res.ts";
 import type { Sampler } from "./sampler.ts";
 import { unipc } from "./unipc.ts";
 
@@ -17,5 +17,8 @@ export function samplerNamed(name: string): Sampler {
   return samplers[name as SamplerName];
 }
 
+export { edmEulerSampler, type EdmEulerOptions } from "./edm-euler.ts";
+export { resMethods, resSampler, type ResMethod } from "./res.ts";
+export { unipcSampler, type UniPcOptions } from "./unipc.ts";
 export { guide, guided } from "./guidance.ts";
 export { karrasGrid, type Denoiser, type NoiseKind, type Sampler, type SamplerOptions, type SamplerStep } from "./sampler.ts";
