@@ -67,7 +67,7 @@ async function evaluate({ fixture, runtime }: CheckContext, outputs: Record<stri
 }
 
 const tokenizer: Check = async (context) => {
-  const config = parseTokenizerConfig(context.fixture.config);
+  const config = parseTokenizerConfig(context.fixture.config, { uneven: true });
   const p = parameters();
   const feeds: Feeds = new Map();
   const x = await feed(feeds, context, "input", isImage(config) ? 4 : 5);

@@ -32,7 +32,8 @@ const wrongShape = (config: TokenizerConfig, what: string, shape: Shape, expecte
 
 /** The shape of the latents of pixels [B, C, T, H, W], or [B, C, H, W] for images. Throws `bad_argument` for sizes that do not divide. */
 export function latentShape(config: TokenizerConfig, shape: Shape): number[] {
-  const { temporal, spatial, channels, latentChannels } = compression(config);
+  const { channels, latentChannels } = compression(config);
+  const { space: spatial, time: temporal } = planOf(config).encoder;
   const fits = (shape.length === 5 || (shape.length === 4 && isImage(config))) && shape[1] === channels && shape.slice(-2).every((d) => d > 0 && d % spatial === 0) && (shape.length === 4 || (shape[2]! - 1) % temporal === 0);
   if (!fits) throw wrongShape(config, "pixels", shape, `[B, ${channels}, ${temporal === 1 ? "T" : `1 + k * ${temporal}`}, H, W] with sides in multiples of ${spatial}`);
   const time = shape.length === 5 ? [1 + (shape[2]! - 1) / temporal] : [];
@@ -41,7 +42,8 @@ export function latentShape(config: TokenizerConfig, shape: Shape): number[] {
 
 /** The shape of the pixels that latents of `shape` decode to. */
 export function pixelShape(config: TokenizerConfig, shape: Shape): number[] {
-  const { temporal, spatial, latentChannels } = compression(config);
+  const { latentChannels } = compression(config);
+  const { space: spatial, time: temporal } = planOf(config).decoder;
   if (!(shape.length === 5 || (shape.length === 4 && isImage(config))) || shape[1] !== latentChannels)
     throw wrongShape(config, "latents", shape, `[B, ${latentChannels}, ${isImage(config) ? "" : "T, "}H, W]`);
   const time = shape.length === 5 ? [1 + (shape[2]! - 1) * temporal] : [];

@@ -27,6 +27,9 @@ export interface Half {
   levels: readonly Level[];
   /** Channels that `conv_out` makes. */
   output: number;
+  /** By how much it changes the picture's sides and the frames, patches included. */
+  space: number;
+  time: number;
 }
 
 export interface Plan {
@@ -120,7 +123,6 @@ function levels(widths: readonly number[], resolution: number, attentionAt: read
   });
 }
 
-/** Throws `bad_config` where the two halves would not undo each other. */
 function build(name: string, c: Common): Plan {
   const video = c.naming !== "image";
   const steps = (factor: number): number => Math.log2(factor) - Math.log2(c.patch.size);
@@ -145,20 +147,15 @@ function build(name: string, c: Common): Plan {
     double,
   );
   const cube = c.patch.size ** (video ? 3 : 2);
-  for (const [half, list] of Object.entries({ encoder: encoderLevels, decoder: decoderLevels }))
-    for (const [axis, nominal] of Object.entries({ space: c.spatial, time: c.temporal }) as ["space" | "time", number][]) {
-      if (axis === "time" && !video) continue;
-      const actual = c.patch.size * 2 ** list.filter((l) => l.resample?.[axis]).length;
-      if (actual !== nominal)
-        throw badConfig(name, `the ${half} with ${list.length} levels and patches of ${c.patch.size} changes ${axis === "space" ? "the picture" : "the frames"} by ${actual}, not by the compression of ${nominal}; change the compression, patch_size or the number of levels`);
-    }
+  const change = (list: readonly Level[], axis: "space" | "time"): number => c.patch.size * 2 ** list.filter((l) => l.resample?.[axis]).length;
+  const changes = (list: readonly Level[]): Pick<Half, "space" | "time"> => ({ space: change(list, "space"), time: video ? change(list, "time") : 1 });
   if (!video)
     for (const width of [...c.encoderWidths, ...c.decoderWidths]) if (width % imageGroups) throw badConfig(name, `widths must be multiples of the ${imageGroups} groups of the norms, not ${width}`);
   return {
     naming: c.naming,
     patch: c.patch,
-    encoder: { input: c.inChannels * cube, start: c.encoderWidths[0]!, blocks: c.blocks, levels: encoderLevels, output: c.encoded },
-    decoder: { input: c.decoded, start: c.decoderWidths[0]!, blocks: c.blocks + 1, levels: decoderLevels, output: c.outChannels * cube },
+    encoder: { input: c.inChannels * cube, start: c.encoderWidths[0]!, blocks: c.blocks, levels: encoderLevels, output: c.encoded, ...changes(encoderLevels) },
+    decoder: { input: c.decoded, start: c.decoderWidths[0]!, blocks: c.blocks + 1, levels: decoderLevels, output: c.outChannels * cube, ...changes(decoderLevels) },
     moments: c.moments,
     latent: c.latent,
     temporal: c.temporal,
@@ -177,9 +174,22 @@ export function planOf(config: TokenizerConfig): Plan {
   return plan;
 }
 
-/** Parses and checks a tokenizer's `config.json`. Throws `bad_config`. */
-export function parseTokenizerConfig(json: unknown): TokenizerConfig {
+/** Throws where the two halves would not undo each other, as the references do not. */
+function checkCompression(config: TokenizerConfig): void {
+  const { encoder, decoder, spatial, temporal, patch } = planOf(config);
+  for (const [name, half] of Object.entries({ encoder, decoder }))
+    for (const [axis, nominal] of [["space", spatial], ["time", temporal]] as const)
+      if (half[axis] !== nominal)
+        throw badConfig(config["_class_name"], `the ${name} with ${half.levels.length} levels and patches of ${patch.size} changes ${axis === "space" ? "the picture" : "the frames"} by ${half[axis]}, not by the compression of ${nominal}; change the compression, patch_size or the number of levels`);
+}
+
+/**
+ * Parses and checks a tokenizer's `config.json`. Throws `bad_config`. With `uneven`, the encoder and the decoder may compress
+ * by other factors than the configuration names: no video survives that, but the references run it.
+ */
+export function parseTokenizerConfig(json: unknown, { uneven = false }: { uneven?: boolean } = {}): TokenizerConfig {
   const config = parseFields(json);
   planOf(config);
+  if (!uneven) checkCompression(config);
   return config;
 }

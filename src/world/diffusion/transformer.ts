@@ -19,6 +19,8 @@ import { hiddenSize, textWidth, type CosmosTransformerConfig } from "../config.t
 import { dense, embedPatches, embedTime, gridOf, learnedPositions, ropeAngles, unpatch } from "./embedding.ts";
 
 const eps = 1e-6;
+/** Of the norms of queries and keys: diffusers leaves its `Attention` at 1e-5, where cosmos-predict1 has 1e-6. */
+const headEps = 1e-5;
 
 export interface CosmosTransformerInputs {
   /** The scaled noisy latent [B, C, T, H, W]. */
@@ -149,7 +151,7 @@ const joined = (x: Tensor, like: Tensor): Tensor => reshape(transpose(x, [0, 2, 
 
 function selfAttention(p: Scope, x: Tensor, { turn, config }: Surroundings): Tensor {
   const width = hiddenSize(config);
-  const turned = (to: string, norm: string): Tensor => rotary(rmsNorm(p.in(norm), heads(dense(p.in(to), x, width), config), { eps }), ...turn);
+  const turned = (to: string, norm: string): Tensor => rotary(rmsNorm(p.in(norm), heads(dense(p.in(to), x, width), config), { eps: headEps }), ...turn);
   const y = attention(turned("to_q", "norm_q"), turned("to_k", "norm_k"), heads(dense(p.in("to_v"), x, width), config));
   return dense(p.in("to_out").in(0), joined(y, x), width);
 }
@@ -157,7 +159,7 @@ function selfAttention(p: Scope, x: Tensor, { turn, config }: Surroundings): Ten
 function crossAttention(p: Scope, x: Tensor, { text, image, mask, config }: Surroundings): Tensor {
   const width = hiddenSize(config);
   const project = (to: string, from: Tensor): Tensor => heads(dense(p.in(to), from, width), config);
-  const norm = (name: string, y: Tensor): Tensor => rmsNorm(p.in(name), y, { eps });
+  const norm = (name: string, y: Tensor): Tensor => rmsNorm(p.in(name), y, { eps: name.includes("img") ? eps : headEps });
   let y = attention(norm("norm_q", project("to_q", x)), norm("norm_k", project("to_k", text)), project("to_v", text), { mask });
   if (image) y = add(y, attention(norm("q_img_norm", project("q_img", x)), norm("k_img_norm", project("k_img", image)), project("v_img", image)));
   return dense(p.in("to_out").in(0), joined(y, x), width);
