@@ -37,7 +37,7 @@ export interface CompileOptions {
 export function compile({ outputs, target = "cpu", weights = {}, succeeds = {}, rewrite = true }: CompileOptions): Program {
   const names = Object.keys(outputs);
   const wanted = names.map((n) => outputs[n]!);
-  const roots = rewrite ? rewriteGraph(wanted) : wanted;
+  const roots = rewrite ? rewriteGraph(wanted, target) : wanted;
   const table: ReadonlyMap<string, Weight> = weights instanceof Map ? weights : new Map(Object.entries(weights));
   const writer = new OnnxWriter(target);
   const values = new Map<Tensor, string>();
@@ -61,9 +61,13 @@ export function compile({ outputs, target = "cpu", weights = {}, succeeds = {}, 
   };
 }
 
-const elementwise = new Set(["add", "sub", "mul", "where"]);
+/** Ops that may write over their operand: what they write at a place depends on nothing of it elsewhere. */
+const elementwise = new Set(["add", "sub", "mul", "where", "setAt"]);
 /** Ops whose result may share its input's memory. */
 const views = new Set(["reshape", "stopGradient"]);
+
+/** The value whose memory a view reads. */
+const memoryOf = (t: Tensor): Tensor => (views.has(t.op.name) ? memoryOf(t.inputs[0]!) : t);
 
 /**
  * An input can be overwritten by its successor when everything that reads it is needed to compute the successor, so has run
@@ -81,7 +85,7 @@ function overwritable(names: readonly string[], roots: readonly Tensor[], succee
     const next = roots[k]!;
     if (!source || next === source || roots.includes(source) || readersThroughViews(source).some((r) => roots.includes(r) && r !== next)) return;
     const before = new Set(reachable([next], (n) => n.id < source.id));
-    const safe = readersThroughViews(source).every((r) => (r === next ? elementwise.has(r.op.name) && r.inputs.every((i) => i === source || !views.has(i.op.name)) : before.has(r)));
+    const safe = readersThroughViews(source).every((r) => (r === next ? elementwise.has(r.op.name) && r.inputs.every((i) => i === source || memoryOf(i) !== source) : before.has(r)));
     if (safe) result[name] = succeeds[name]!;
   });
   return result;

@@ -9,8 +9,9 @@ export {
 export { argmax, cumsum, max, mean, min, sum, sumSquares, sumTo } from "./ops/reduce.ts";
 export { broadcastTo, chunk, concat, dilate, flip, pad, reshape, sliceAxis, split, squeeze, stack, swapAxes, transpose, unsqueeze } from "./ops/layout.ts";
 export { einsum, matmul, matrixTranspose } from "./ops/matmul.ts";
+export { gemm } from "./ops/gemm.ts";
 export { conv, maxPool, type ConvOptions } from "./ops/conv.ts";
-export { arange, embedding, full, gather, gatherElements, scatterAdd, scatterElementsAdd } from "./ops/gather.ts";
+export { arange, embedding, full, gather, gatherElements, scatterAdd, scatterElementsAdd, setAt } from "./ops/gather.ts";
 export { resize } from "./ops/resize.ts";
 export { rotary, rotaryTables } from "./ops/rotary.ts";
 export { logSoftmax, logSumExp, rmsNorm, softmax, standardize } from "./ops/normalize.ts";

@@ -1,7 +1,7 @@
 /** Ops that pick elements by index, and those that add them back: rows of a table, and one element along an axis. */
 import { apply, constant, defineOp, type Attrs, type NdArray, type Tensor } from "../graph.ts";
 import { axisOf, ShapeError, show, size, strides } from "../shape.ts";
-import { broadcastTo } from "./layout.ts";
+import { broadcastTo, reshape } from "./layout.ts";
 
 interface AxisAttrs extends Attrs {
   axis: number;
@@ -76,6 +76,43 @@ const scatterAddOp = defineOp<ScatterAttrs>({
 /** Zeros with `length` rows along `axis`, to which each slice of `updates` is added at its index: the transpose of `gather`. */
 export const scatterAdd = (updates: Tensor, indices: Tensor, length: number, axis = 0): Tensor =>
   apply(scatterAddOp, [updates, indices], { axis, length, rank: indices.shape.length });
+
+const setOp = defineOp<AxisAttrs>({
+  name: "setAt",
+  infer: ([x, row, position], { axis }) => {
+    needIndices("setAt", position!);
+    if (size(position!.shape) !== 1 || row!.dtype !== x!.dtype || show(row!.shape) !== show(x!.shape.map((d, i) => (i === axis ? 1 : d))))
+      throw new ShapeError("setAt", `row ${row!.dtype}${show(row!.shape)} and position ${show(position!.shape)} for axis ${axis} of ${x!.dtype}${show(x!.shape)}`);
+    return { shape: x!.shape, dtype: x!.dtype };
+  },
+  lower: (emit, node, [x, row, position], { axis }) => {
+    const shape = node.inputs[1]!.shape;
+    // On the CPU this writes the row alone where the result may take x's memory; WebGPU has no such kernel.
+    if (emit.target === "cpu" || emit.target === "wasm") {
+      const index = emit.node("Expand", [emit.node("Reshape", [position!, emit.ints(shape.map(() => 1))]), emit.ints(shape)]);
+      return emit.node("ScatterElements", [x!, index, row!], { axis });
+    }
+    const length = node.shape[axis]!;
+    const places = emit.constant("float32", node.shape.map((d, i) => (i === axis ? d : 1)), Float32Array.from({ length }, (_, i) => i));
+    const here = emit.node("Equal", [places, emit.node("Reshape", [emit.node("Cast", [position!], { to: 1 }), emit.ints(shape.map(() => 1))])]);
+    return emit.node("Where", [here, row!, x!]);
+  },
+  grad: (node, dy, { axis }) => {
+    const [, row, position] = node.inputs as [Tensor, Tensor, Tensor];
+    const index = reshape(position, [1]);
+    return [setAt(dy, full(row.shape, 0, row.dtype), index, axis), gather(dy, index, axis), null];
+  },
+  evaluate: ([x, row, position], { axis }, node) => {
+    const step = strides(node.shape)[axis]!;
+    const length = node.shape[axis]!;
+    const data = x!.data.slice();
+    row!.data.forEach((v, i) => (data[(Math.floor(i / step) * length + position!.data[0]!) * step + (i % step)] = v));
+    return { shape: node.shape, data };
+  },
+});
+
+/** `x` with `row`, of length 1 along `axis`, in the place of what is at `position` (one integer, not negative). */
+export const setAt = (x: Tensor, row: Tensor, position: Tensor, axis: number): Tensor => apply(setOp, [x, row, position], { axis: axisOf("setAt", axis, x.shape.length) });
 
 /** Source position of each element when `indices` choose along one axis. */
 function alongAxis(shape: readonly number[], axis: number, length: number, indices: Float64Array): (flat: number) => number {

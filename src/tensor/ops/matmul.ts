@@ -5,7 +5,7 @@ import { broadcastIndex } from "./elementwise.ts";
 import { reshape, swapAxes, transpose } from "./layout.ts";
 import { sumTo } from "./reduce.ts";
 
-interface MatmulAttrs extends Attrs {
+export interface MatmulAttrs extends Attrs {
   transA: boolean;
   transB: boolean;
   alpha: number;
@@ -19,12 +19,17 @@ function dims(a: readonly number[], b: readonly number[], { transA, transB }: Ma
   return { m, k, n, batch: broadcast("matmul", a.slice(0, -2), b.slice(0, -2)) };
 }
 
+/** The shape of the product, its leading axes broadcast. Throws `ShapeError`. */
+export function matmulShape(a: readonly number[], b: readonly number[], attrs: MatmulAttrs): number[] {
+  const { m, n, batch } = dims(a, b, attrs);
+  return [...batch, m, n];
+}
+
 const matmulOp = defineOp<MatmulAttrs>({
   name: "matmul",
   infer: ([a, b], attrs) => {
     if (a!.dtype !== b!.dtype) throw new ShapeError("matmul", `operands are ${a!.dtype} and ${b!.dtype}; cast one`);
-    const { m, n, batch } = dims(a!.shape, b!.shape, attrs);
-    return { shape: [...batch, m, n], dtype: a!.dtype };
+    return { shape: matmulShape(a!.shape, b!.shape, attrs), dtype: a!.dtype };
   },
   lower: (emit, node, [a, b], { transA, transB, alpha }) => {
     if ((emit.target === "cpu" || emit.target === "cuda") && (transA || transB || alpha !== 1))
@@ -36,22 +41,24 @@ const matmulOp = defineOp<MatmulAttrs>({
     const y = emit.node("MatMul", [transA ? turn(a!, node.inputs[0]!) : a!, transB ? turn(b!, node.inputs[1]!) : b!]);
     return alpha === 1 ? y : emit.node("Mul", [y, emit.constant("float32", [], new Float32Array([alpha]))]);
   },
-  grad: (node, dy, { transA, transB, alpha }) => {
-    const [a, b] = node.inputs as [Tensor, Tensor];
-    const da = transA ? matmul(b, dy, { transA: transB, transB: true, alpha }) : matmul(dy, b, { transB: !transB, alpha });
-    if (b.shape.length === 2 && a.shape.length > 2 && !transA) {
-      // A weight shared by all leading axes: fold them into the contraction instead of summing products afterwards.
-      const flatA = reshape(a, [-1, a.shape.at(-1)!]);
-      const flatDy = reshape(dy, [-1, dy.shape.at(-1)!]);
-      return [da, transB ? matmul(flatDy, flatA, { transA: true, alpha }) : matmul(flatA, flatDy, { transA: true, alpha })];
-    }
-    const db = transB ? matmul(dy, a, { transA: true, transB: transA, alpha }) : matmul(a, dy, { transA: !transA, alpha });
-    return [sumTo(da, a.shape), sumTo(db, b.shape)];
-  },
+  grad: (node, dy, attrs) => productGradients(node.inputs[0]!, node.inputs[1]!, dy, attrs),
   evaluate: ([a, b], attrs, node) => evaluateMatmul(a!, b!, attrs, node.shape),
 });
 
-function evaluateMatmul(a: NdArray, b: NdArray, attrs: MatmulAttrs, shape: readonly number[]): NdArray {
+/** Gradients of both operands of a product. */
+export function productGradients(a: Tensor, b: Tensor, dy: Tensor, { transA, transB, alpha }: MatmulAttrs): [Tensor, Tensor] {
+  const da = transA ? matmul(b, dy, { transA: transB, transB: true, alpha }) : matmul(dy, b, { transB: !transB, alpha });
+  if (b.shape.length === 2 && a.shape.length > 2 && !transA) {
+    // A weight shared by all leading axes: fold them into the contraction instead of summing products afterwards.
+    const flatA = reshape(a, [-1, a.shape.at(-1)!]);
+    const flatDy = reshape(dy, [-1, dy.shape.at(-1)!]);
+    return [da, transB ? matmul(flatDy, flatA, { transA: true, alpha }) : matmul(flatA, flatDy, { transA: true, alpha })];
+  }
+  const db = transB ? matmul(dy, a, { transA: true, transB: transA, alpha }) : matmul(a, dy, { transA: !transA, alpha });
+  return [sumTo(da, a.shape), sumTo(db, b.shape)];
+}
+
+export function evaluateMatmul(a: NdArray, b: NdArray, attrs: MatmulAttrs, shape: readonly number[]): NdArray {
   const { m, k, n, batch } = dims(a.shape, b.shape, attrs);
   const atA = broadcastIndex(a.shape.slice(0, -2), batch);
   const atB = broadcastIndex(b.shape.slice(0, -2), batch);

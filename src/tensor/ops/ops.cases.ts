@@ -198,12 +198,22 @@ export const cases: Readonly<Record<string, Maker>> = {
   slice: sliceCase,
   pad: padCase,
   matmul: matmulCase,
+  gemm: fc.record({ m: dim, k: dim, n: dim, lead: fc.boolean(), transA: fc.boolean(), transB: fc.boolean(), alpha: fc.constantFrom(1, 0.5), activation: fc.constantFrom(null, "relu" as const, "sigmoid" as const, "tanh" as const) }).map((c) => {
+    const a = variable([...(c.lead && !c.transA ? [2] : []), ...(c.transA ? [c.k, c.m] : [c.m, c.k])]);
+    const [b, bias] = [variable(c.transB ? [c.n, c.k] : [c.k, c.n]), variable([c.n])];
+    return { output: t.gemm(a.tensor, b.tensor, bias.tensor, c), inputs: [a, b, bias] };
+  }),
   conv: convCase,
   maxPool: poolCase,
   gather: gatherCase((x, indices, axis) => t.gather(t.concat([x, x, x], axis), indices, axis), () => [2, 2]),
   scatterAdd: gatherCase((x, indices, axis) => t.scatterAdd(x, indices, 3, axis), (shape, axis) => [shape[axis]!]),
   gatherElements: gatherCase((x, indices, axis) => t.gatherElements(t.concat([x, x, x], axis), indices, axis), (shape) => shape),
   scatterElementsAdd: gatherCase((x, indices, axis) => t.scatterElementsAdd(x, indices, 3, axis), (shape) => shape),
+  setAt: fc.tuple(shapeOf(1, 3), fc.nat(2), fc.nat(2)).map(([shape, pick, place]) => {
+    const axis = pick % shape.length;
+    const [x, row] = [variable(shape), variable(shape.map((d, i) => (i === axis ? 1 : d)))];
+    return { output: t.setAt(x.tensor, row.tensor, constant([place % shape[axis]!], [1], "int64"), axis), inputs: [x, row] };
+  }),
   resize: resizeCase,
   softmax: fc.tuple(shapeOf(1, 3), fc.nat(2)).map(([shape, axis]) => {
     const x = variable(shape);

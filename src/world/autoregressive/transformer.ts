@@ -14,7 +14,7 @@
 import { OrreryError } from "../../errors.ts";
 import { attention, embedding, linear, rmsNorm, type Init, type Scope } from "../../nn/index.ts";
 import {
-  add, arange, cast, concat, constant, div, equal, gatherElements, lessEqual, logSumExp, mean, mul, reshape, silu, sliceAxis, split, square, standardize, sub, sum, transpose, where, type Tensor,
+  add, arange, cast, concat, constant, div, gatherElements, lessEqual, logSumExp, mean, mul, reshape, setAt, silu, sliceAxis, split, square, standardize, sub, sum, transpose, where, type Tensor,
 } from "../../tensor/index.ts";
 import { hasCrossAttention, headWidth, keyHeads, longestSequence, type AutoregressiveConfig } from "./config.ts";
 import { absolutePositions } from "./position.ts";
@@ -64,10 +64,9 @@ export function step(p: Scope, tokens: Tensor, position: Tensor, caches: readonl
   const now = reshape(cast(position, "float32"), [1, 1, 1, 1]);
   const order = cast(arange(places), "float32");
   const around = surroundings(config, position, lessEqual(reshape(order, [1, 1, 1, places]), now), context);
-  const here = equal(reshape(order, [1, 1, places, 1]), now);
   const remember = (layer: number) => (fresh: KeysAndValues): KeysAndValues => ({
-    keys: where(here, fresh.keys, caches[layer]!.keys),
-    values: where(here, fresh.values, caches[layer]!.values),
+    keys: setAt(caches[layer]!.keys, fresh.keys, position, 2),
+    values: setAt(caches[layer]!.values, fresh.values, position, 2),
   });
   return network(p, tokens, config, around, remember, false);
 }
