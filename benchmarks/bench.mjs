@@ -39,6 +39,18 @@ export function weightsOf(parameters) {
   }));
 }
 
+/** The buffers of a training step (`buildStep`) at their start. */
+export const initialState = (state, weights) =>
+  state.map((s) => {
+    const initial = new Float32Array(size(s.shape));
+    let at = 0;
+    if (s.start === "parameter") for (const { parameter } of s.parts) {
+      initial.set(weights.get(parameter.name), at);
+      at += size(parameter.shape);
+    }
+    return { input: s.name, output: `next/${s.name}`, initial };
+  });
+
 export async function save(file, tensors) {
   const entries = Object.entries(tensors).map(([name, { shape, data }]) => ({ name, dtype: data instanceof BigInt64Array ? "I64" : "F32", shape, data }));
   await writeSafetensors(join(folder, file), entries);

@@ -5,7 +5,7 @@ import { parameters } from "../../dist/nn/index.js";
 import { decode, encode, parseTokenizerConfig } from "../../dist/tokenizer/index.js";
 import { buildStep } from "../../dist/training/trainer.js";
 import { defaultAdamW, stepScalars } from "../../dist/training/optimizer.js";
-import { agree, normal, peak, report, save, threads, time, weightsOf } from "../bench.mjs";
+import { agree, initialState, normal, peak, report, save, threads, time, weightsOf } from "../bench.mjs";
 
 const fields = { encoder_block_out_channels: [32, 64, 128, 128], decode_block_out_channels: [64, 128, 128, 128], num_layers: 2, latent_channels: 16, attention_resolutions: [32], resolution: 1024, patch_size: 4, patch_type: "haar", spatial_compression_ratio: 8, temporal_compression_ratio: 8 };
 const config = parseTokenizerConfig({ _class_name: "AutoencoderKLCosmos", ...fields });
@@ -35,7 +35,7 @@ if (process.env.ONLY !== "forward") {
   const optimizer = { ...defaultAdamW, emaDecay: null };
   const { program, state } = buildStep({ parameters: p, loss: mean(abs(sub(y, x))) }, optimizer);
   report("trace and compile of the step, ms", performance.now() - start);
-  const step = await runtime.load(program, { state: state.map((s) => ({ input: s.name, output: `next/${s.name}`, initial: s.start === "zeros" ? new Float32Array(weights.get(s.parameter.name).length) : weights.get(s.parameter.name) })) });
+  const step = await runtime.load(program, { state: initialState(state, weights) });
   const scalars = Object.fromEntries(Object.entries(stepScalars(optimizer, 1e-4, 0)).map(([k, v]) => [k, { dtype: "float32", shape: [], data: Float32Array.of(v) }]));
   await time("training step, ms", 5, () => step.run({ x: pixels, ...scalars }), 2);
 }

@@ -1,43 +1,76 @@
-import * as T from "../../dist/tensor/index.js";
-import * as N from "../../dist/nn/index.js";
-import * as ort from "onnxruntime-node";
-import { ortRuntime } from "../../dist/tensor/runtime/ort.js";
-import { adamw, defaultAdamW } from "../../dist/training/optimizer.js";
-const [D,H,L,B,NT,S,A]=[384,6,6,2,512,64,256];
-const {add,mul,silu,chunk,reshape,standardize,transpose,gelu,input,unsqueeze}=T;
-const lin=(p,x,o)=>N.linear(p,x,o,{bias:false});
-const ada=(p,x,e,t)=>{const m=add(lin(p.in("l2"),lin(p.in("l1"),silu(e),A),3*D),t);const [sh,sc,g]=chunk(m,3,-1).map(z=>unsqueeze(z,1));return [add(mul(standardize(x,1e-6),add(sc,1)),sh),g]};
-const attn=(p,x,c,rope)=>{const split=z=>transpose(reshape(z,[z.shape[0],z.shape[1],H,D/H]),[0,2,1,3]);
- let q=split(lin(p.in("q"),x,D)),k=split(lin(p.in("k"),c,D)),v=split(lin(p.in("v"),c,D));
- q=N.rmsNorm(p.in("nq"),q);k=N.rmsNorm(p.in("nk"),k);
- if(rope){q=T.rotary(q,...rope);k=T.rotary(k,...rope)}
- const o=N.attention(q,k,v); return lin(p.in("o"),reshape(transpose(o,[0,2,1,3]),[o.shape[0],o.shape[2],D]),D)};
-export function net(p,x,c,e,t,rope){ x=lin(p.in("i"),x,D);
- for(let i=0;i<L;i++){const b=p.in("b"+i); let h,g;
-  [h,g]=ada(b.in("a1"),x,e,t); x=add(x,mul(g,attn(b.in("sa"),h,h,rope)));
-  [h,g]=ada(b.in("a2"),x,e,t); x=add(x,mul(g,attn(b.in("ca"),h,c)));
-  [h,g]=ada(b.in("a3"),x,e,t); x=add(x,mul(g,lin(b.in("f2"),gelu(lin(b.in("f1"),h,4*D)),D)));}
- return lin(p.in("out"),standardize(x,1e-5),64)}
-const rnd=(n,s=1)=>{const a=new Float32Array(n);let z=12345;for(let i=0;i<n;i++){z=(Math.imul(z,1664525)+1013904223)>>>0;a[i]=(z/2**32-.5)*2*s}return a};
-const h=(shape,s)=>({dtype:"float32",shape,data:rnd(shape.reduce((a,b)=>a*b,1),s)});
-const P=N.parameters(); const x=input("x",[B,NT,64]),c=input("c",[B,S,512]),e=input("e",[B,D]),t=input("t",[B,3*D]),y=input("y",[B,NT,64]);
-const ang=rnd(NT*D/H,3); const rope=T.rotaryTables(Float64Array.from(ang.slice(0,NT*D/H/2)),NT);
-const o=net(P.root,x,c,e,t,rope); const d=T.sub(o,y); const loss=T.mean(mul(d,d));
-const feeds={x:h([B,NT,64]),c:h([B,S,512]),e:h([B,D]),t:h([B,3*D]),y:h([B,NT,64])};
-const rt=ortRuntime(ort,{device:"cpu",threads:2,provider:"cpu",preallocate:true});
-const mode=process.argv[2]??"both"; 
-const time=async(name,n,f)=>{const ts=[];for(let i=0;i<n;i++){const a=performance.now();await f();ts.push(performance.now()-a)}ts.sort((a,b)=>a-b);console.log(name,"min",ts[0].toFixed(1),"median",ts[n>>1].toFixed(1))};
-const all=[...P.all.values()]; const init=new Map(all.map(p=>[p.name,p.init.kind==="ones"?new Float32Array(p.tensor.shape.reduce((a,b)=>a*b,1)).fill(1):rnd(p.tensor.shape.reduce((a,b)=>a*b,1),1/Math.sqrt(p.shape.at(-1)))]));
-if(mode!=="inf"){
- const t0=performance.now(); const gs=T.grad(loss,all.map(p=>p.tensor)); const up=adamw(all,gs,{...defaultAdamW,emaDecay:process.env.EMA?0.99:null});
- const outputs={loss,norm:up.gradNorm}; for(const s of up.state) outputs["n/"+s.name]=s.next; const t1=performance.now();
- const prog=T.compile({outputs,succeeds:Object.fromEntries(up.state.map(s=>["n/"+s.name,s.name])),rewrite:!process.env.NOREWRITE}); const t2=performance.now(); console.log("inplace",Object.keys(prog.inPlace).length,up.state.length);
- const ex=await rt.load(prog,{state:up.state.map(s=>({input:s.name,output:"n/"+s.name,initial:s.start==="zeros"?new Float32Array(T.size(s.shape)):Float32Array.from(s.parts.flatMap(q=>[...init.get(q.parameter.name)]))}))}); const t3=performance.now();
- console.log("trace",(t1-t0).toFixed(0),"compile",(t2-t1).toFixed(0),"load",(t3-t2).toFixed(0),"bytes",prog.model.length);
- if(process.env.DUMP) (await import("fs")).writeFileSync(process.env.DUMP,prog.model);
- const sc={"opt.decay":.999,"opt.rate":1e-4,"opt.eps":1e-8,...(process.env.EMA?{"opt.ema":0.01}:{})}; for(const k in sc) feeds[k]={dtype:"float32",shape:[],data:Float32Array.of(sc[k])};
- await time("step",8,async()=>{const r=await ex.run(feeds); globalThis.l=r.loss.data[0]}); console.log("loss",l);
- await ex.release();
+/**
+ * A diffusion-transformer-shaped network (width 384, 6 layers, 6 heads, 2 x 512 tokens, cross-attention to 64 text tokens, AdaLN
+ * with a bottleneck of 256): the whole AdamW step with clipping, and a forward pass. EMA=1 adds averaged weights, ONLY=step or
+ * ONLY=forward leaves the other out, DUMP=FILE writes the step's ONNX model.
+ */
+import { writeFileSync } from "node:fs";
+import { add, chunk, compile, gelu, input, mean, mul, reshape, rotary, rotaryTables, silu, square, standardize, sub, transpose, unsqueeze } from "../../dist/tensor/index.js";
+import { openRuntime } from "../../dist/tensor/runtime/node.js";
+import { attention, linear, parameters, rmsNorm } from "../../dist/nn/index.js";
+import { buildStep } from "../../dist/training/trainer.js";
+import { defaultAdamW, stepScalars } from "../../dist/training/optimizer.js";
+import { agree, initialState, normal, peak, report, save, threads, time, weightsOf } from "../bench.mjs";
+
+const [width, heads, layers, batch, tokens, textTokens, bottleneck] = [384, 6, 6, 2, 512, 64, 256];
+const dense = (p, x, out) => linear(p, x, out, { bias: false });
+
+function modulation(p, x, condition, shared) {
+  const all = add(dense(p.in("l2"), dense(p.in("l1"), silu(condition), bottleneck), 3 * width), shared);
+  const [shift, scale, gate] = chunk(all, 3, -1).map((t) => unsqueeze(t, 1));
+  return [add(mul(standardize(x, 1e-6), add(scale, 1)), shift), gate];
 }
-if(mode!=="step"){ const prog=T.compile({outputs:{o},weights:init}); const ex=await rt.load(prog); await time("inf",12,()=>ex.run(feeds)); }
-console.log("peak MB",process.resourceUsage().maxRSS/1024);
+
+function attend(p, x, context, turn) {
+  const split = (t) => transpose(reshape(t, [t.shape[0], t.shape[1], heads, width / heads]), [0, 2, 1, 3]);
+  let [q, k, v] = [split(dense(p.in("q"), x, width)), split(dense(p.in("k"), context, width)), split(dense(p.in("v"), context, width))];
+  [q, k] = [rmsNorm(p.in("nq"), q), rmsNorm(p.in("nk"), k)];
+  if (turn) [q, k] = [rotary(q, ...turn), rotary(k, ...turn)];
+  const y = transpose(attention(q, k, v), [0, 2, 1, 3]);
+  return dense(p.in("o"), reshape(y, [y.shape[0], y.shape[1], width]), width);
+}
+
+function network(p, { x, context, condition, shared, turn }) {
+  let y = dense(p.in("i"), x, width);
+  for (let i = 0; i < layers; i++) {
+    const block = p.in("bl").in(i);
+    let [h, gate] = modulation(block.in("a1"), y, condition, shared);
+    y = add(y, mul(gate, attend(block.in("sa"), h, h, turn)));
+    [h, gate] = modulation(block.in("a2"), y, condition, shared);
+    y = add(y, mul(gate, attend(block.in("ca"), h, context)));
+    [h, gate] = modulation(block.in("a3"), y, condition, shared);
+    y = add(y, mul(gate, dense(block.in("f2"), gelu(dense(block.in("f1"), h, 4 * width)), width)));
+  }
+  return dense(p.in("o"), standardize(y, 1e-5), 64);
+}
+
+const shapes = { x: [batch, tokens, 64], context: [batch, textTokens, 512], condition: [batch, width], shared: [batch, 3 * width], target: [batch, tokens, 64] };
+const given = Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, input(name, shape)]));
+const feeds = Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, normal(shape)]));
+const angles = normal([tokens, width / heads / 2], 3);
+const p = parameters();
+const output = network(p.root, { ...given, turn: rotaryTables(Float64Array.from(angles.data), tokens) });
+const all = [...p.all.values()];
+const weights = weightsOf(all);
+await save("transformer.safetensors", { "feed.angles": angles, ...Object.fromEntries(Object.entries(feeds).map(([k, v]) => [`feed.${k}`, v])), ...Object.fromEntries(all.map((w) => [w.name, { shape: w.shape, data: weights.get(w.name) }])) });
+
+const runtime = await openRuntime({ threads });
+if (process.env.ONLY !== "forward") {
+  const optimizer = { ...defaultAdamW, emaDecay: process.env.EMA ? 0.99 : null };
+  const start = performance.now();
+  const { program, state } = buildStep({ parameters: p, loss: mean(square(sub(output, given.target))) }, optimizer);
+  report("trace and compile, ms", performance.now() - start);
+  if (process.env.DUMP) writeFileSync(process.env.DUMP, program.model);
+  const load = performance.now();
+  const step = await runtime.load(program, { state: initialState(state, weights) });
+  report("ONNX Runtime's loading, ms", performance.now() - load);
+  const scalars = Object.fromEntries(Object.entries(stepScalars(optimizer, 1e-4, 0)).map(([k, v]) => [k, { dtype: "float32", shape: [], data: Float32Array.of(v) }]));
+  await time("AdamW step, ms", 8, () => step.run({ ...feeds, ...scalars }));
+  peak();
+  await step.release();
+}
+if (process.env.ONLY !== "step") {
+  const forward = await runtime.load(compile({ outputs: { output }, weights }));
+  await time("forward, ms", 12, () => forward.run(feeds));
+  await agree("output", "transformer-peer.safetensors", (await forward.run(feeds)).output);
+}
+await runtime.close();

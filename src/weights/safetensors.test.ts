@@ -155,6 +155,8 @@ describe("writing", () => {
     const good = { name: "a", dtype: "F32", shape: [1], data: Float32Array.of(1) } as const;
     await expect(writeSafetensors(path, [good, { ...good, name: "b", data: () => Promise.reject(new Error("no data")) }])).rejects.toThrow("no data");
     await expect(writeSafetensors(path, [{ ...good, data: new Float32Array(2) }])).rejects.toThrow(/8 bytes.*4/);
+    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+    await expect(writeSafetensors(path, [good, { ...good, name: "b", data: () => Promise.reject(full) }])).rejects.toMatchObject({ code: "disk_full", message: expect.stringContaining("x.safetensors") as string });
     await expect(writeSafetensors(path, [good, good])).rejects.toThrow(/twice/);
     expect(await readdir(home)).toEqual([]);
     await expect(writeSafetensors(join(home, "none", "x"), [good])).rejects.toMatchObject({ code: "file_not_found" });

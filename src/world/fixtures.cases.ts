@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { openSafetensors } from "../weights/index.ts";
 
 export interface Golden {
   shape: number[];
@@ -10,16 +11,15 @@ export interface Golden {
 
 export const testdata = (...path: string[]): string => join(fileURLToPath(new URL("./testdata", import.meta.url)), ...path);
 
-export function readGoldens(path: string): { tensors: Map<string, Golden>; metadata: Record<string, string> } {
-  const file = readFileSync(path);
-  const length = Number(file.readBigUInt64LE(0));
-  const { __metadata__: metadata = {}, ...entries } = JSON.parse(file.toString("utf8", 8, 8 + length)) as Record<string, never>;
+export async function readGoldens(path: string): Promise<{ tensors: Map<string, Golden>; metadata: Record<string, string> }> {
+  const file = await openSafetensors(path);
   const tensors = new Map<string, Golden>();
-  for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(entries as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>)) {
-    const bytes = new Uint8Array(file.subarray(8 + length + start, 8 + length + end)).buffer;
-    tensors.set(name, { shape, data: dtype === "F64" ? new Float64Array(bytes) : new Float32Array(bytes) });
+  for (const name of file.names()) {
+    const { shape, dtype } = file.info(name);
+    tensors.set(name, { shape: [...shape], data: dtype === "F64" ? new Float64Array(new Uint8Array(await file.read(name)).buffer) : await file.readF32(name) });
   }
-  return { tensors, metadata };
+  await file.close();
+  return { tensors, metadata: Object.fromEntries(file.metadata) };
 }
 
 export const readConfig = (path: string): Record<string, unknown> => JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;

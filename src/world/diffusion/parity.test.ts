@@ -18,8 +18,8 @@ afterAll(() => runtime.close());
 
 async function answers(folder: string, recompute: boolean): Promise<Record<string, HostTensor>> {
   const config = parseTransformerConfig(readConfig(testdata(folder, "config.json")));
-  const { tensors, metadata } = readGoldens(testdata(folder, "golden.safetensors"));
-  const weights = readGoldens(testdata(folder, "diffusion_pytorch_model.safetensors")).tensors;
+  const { tensors, metadata } = await readGoldens(testdata(folder, "golden.safetensors"));
+  const { tensors: weights } = await readGoldens(testdata(folder, "diffusion_pytorch_model.safetensors"));
   const p = parameters();
   const fed = (name: string): Tensor | undefined => (tensors.has(name) ? input(name, tensors.get(name)!.shape) : undefined);
   const output = cosmosTransformer(
@@ -57,7 +57,7 @@ async function answers(folder: string, recompute: boolean): Promise<Record<strin
 
 describe.each(folders)("%s", (folder) => {
   test.each([false, true])("answers and gradients, with blocks recomputed: %s", async (recompute) => {
-    const { tensors } = readGoldens(testdata(folder, "golden.safetensors"));
+    const { tensors } = await readGoldens(testdata(folder, "golden.safetensors"));
     const result = await answers(folder, recompute);
     expect(result.output!.shape).toEqual(tensors.get("output")!.shape);
     const expected = [...tensors].filter(([name]) => name === "output" || name.startsWith("grad."));
