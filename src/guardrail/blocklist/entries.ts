@@ -32,6 +32,8 @@ export interface Entry {
 export interface Lists {
   entries: readonly Entry[];
   allowed: readonly Pick<Entry, "text" | "elements">[];
+  /** Words of each group, by its name with the "%". */
+  groups: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Reads list files; groups of one are known to all. Throws `bad_config` with file and line. */
@@ -75,7 +77,8 @@ export function parseLists(files: readonly { name: string; text: string }[]): Li
       else entries.push({ text, elements, category: category as CategoryId, severity: Number(severity) as Severity });
     }
   }
-  return { entries, allowed };
+  for (const name of groups.keys()) group(name, "the groups");
+  return { entries, allowed, groups: resolved };
 }
 
 /** Words of a text as the reader of prompts would cut it. */
@@ -106,7 +109,7 @@ const standardFolder = fileURLToPath(new URL("./lists/", import.meta.url));
 
 /** Reads folders of list files, with the standard ones or without; own lists may use the standard groups. Throws `bad_config`. */
 export async function readLists(folders: readonly string[], withStandard: boolean): Promise<Lists> {
-  if (folders.length === 0) return withStandard ? standardLists() : { entries: [], allowed: [] };
+  if (folders.length === 0) return withStandard ? standardLists() : { entries: [], allowed: [], groups: new Map() };
   const given = (await Promise.all(folders.map(async (folder) => readListFiles(folder)))).flat();
   return parseLists([...listFiles(standardFolder).filter(({ name }) => withStandard || name === "classes.txt"), ...given]);
 }

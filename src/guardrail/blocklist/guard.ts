@@ -65,7 +65,7 @@ export async function openBlocklist({ options }: Pick<PolicyEntry, "options">): 
   const { lists, reference, standard } = given.data;
   const own = await readLists(lists, standard);
   const foreign = reference ? await readReferenceLists(reference.folder, reference.category) : undefined;
-  const all = foreign ? { entries: [...own.entries, ...foreign.entries], allowed: [...own.allowed, ...foreign.allowed] } : own;
+  const all = foreign ? { entries: [...own.entries, ...foreign.entries], allowed: [...own.allowed, ...foreign.allowed], groups: own.groups } : own;
   if (all.entries.length === 0) throw new OrreryError("bad_config", "the block list has no entries: it reads neither the standard lists nor others");
   return blocklistGuard(all);
 }

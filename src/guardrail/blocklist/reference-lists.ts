@@ -18,7 +18,7 @@ export async function readReferenceLists(folder: string, category: CategoryId = 
   const entry = (text: string, isExact: boolean): Pick<Entry, "text" | "elements"> => ({ text, elements: words(text).map((word): Element => ({ kind: "words", forms: [word], exact: isExact })) });
   const entries = [...(custom ?? []).map((text) => entry(text, false)), ...(exact ?? []).map((text) => entry(text, true))];
   const usable = <T extends { elements: readonly Element[] }>(list: readonly T[]): T[] => list.filter((e) => e.elements.length > 0);
-  return { entries: usable(entries).map((e) => ({ ...e, category, severity: 3 })), allowed: usable((white ?? []).map((text) => entry(text, false))) };
+  return { entries: usable(entries).map((e) => ({ ...e, category, severity: 3 })), allowed: usable((white ?? []).map((text) => entry(text, false))), groups: new Map() };
 }
 
 async function linesBelow(folder: string): Promise<string[] | undefined> {
