@@ -21,7 +21,7 @@ import { writeText } from "./text.mjs";
 
 const { values: args } = parseArgs({
   options: {
-    wordnet: { type: "string" }, out: { type: "string", default: "runs/guard-classifier" }, seed: { type: "string", default: "11" }, steps: { type: "string", default: "2000" },
+    wordnet: { type: "string" }, out: { type: "string", default: "runs/guard-classifier" }, seed: { type: "string", default: "11" }, steps: { type: "string", default: "1400" },
     batch: { type: "string", default: "96" }, install: { type: "boolean", default: false }, version: { type: "string", default: "1" },
   },
 });
@@ -33,7 +33,7 @@ const [seed, steps, batch] = [Number(args.seed), Number(args.steps), Number(args
 const length = 160;
 
 const say = (text) => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
-const examples = writeText({ wordnet: args.wordnet, harm: 30_000, ok: 34_000, entries: 2, definitions: 12_000, seed });
+const examples = writeText({ wordnet: args.wordnet, harm: 32_000, ok: 44_000, entries: 2, definitions: 12_000, seed });
 const count = (label) => examples.filter((e) => e.label === label).length;
 say(`${examples.length} texts: ${["ok", ...categoryIds].map((l) => `${l} ${count(l)}`).join(", ")}`);
 // A harmful text's windows: the one with the harm is not known in a long one, so only texts of one window are used.
@@ -97,7 +97,7 @@ const result = await train(task, runtime, {
   out: args.out, seed,
   schedule: { lr: 0.006, warmupSteps: 100, steps, floor: 0.02 },
   optimizer: { ...defaultAdamW, betas: [0.9, 0.99], weightDecay: 0.02, emaDecay: 0.995 },
-  saveEvery: 500, keepCheckpoints: 1, logEvery: 25, sampleEvery: 1e9,
+  saveEvery: 250, keepCheckpoints: 1, logEvery: 25, sampleEvery: 1e9,
   settings: { recipe: "guard-classifier", seed, steps, batch, texts: examples.length },
   signal: stop.signal,
   progress: ({ done, note }) => {

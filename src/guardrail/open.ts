@@ -30,6 +30,7 @@ const guardKinds: Readonly<Record<string, Kind<GuardFactory>>> = {
   "language-model": kind("./language-model/guard.ts", "openLanguageModelGuard", () => import("./language-model/guard.ts")),
   "video-judge": kind("./video-judge/guard.ts", "openVideoJudge", () => import("./video-judge/guard.ts")),
   faces: kind("./faces/guard.ts", "openFaceGuard", () => import("./faces/guard.ts")),
+  "built-in-classifier": kind("./classifier/guard.ts", "openClassifierGuard", () => import("./classifier/guard.ts")),
   blocklist: kind("./blocklist/guard.ts", "openBlocklist", () => import("./blocklist/guard.ts")),
 };
 

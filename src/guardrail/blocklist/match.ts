@@ -33,7 +33,9 @@ export interface Matcher {
 /** Forms that are base forms' inflections only on paper: "a shot of the sea" shoots nobody. */
 const ownWords = new Set("shot as us was has less left saw found ground bore felt rose wound lay dice arms glasses pants bit ate sung rang spring stocks bound bloomers drawers shorts boxers clubs spades hearts added lit lied better best does further news shed cast struck hung bred".split(" "));
 
-type Pattern<T> = { elements: readonly Element[]; of: T };
+/** An element made ready: the keys that a token may have. */
+type Step = { kind: "gap"; most: number } | { kind: "stem"; stem: string } | { kind: "one"; form: string; exact: boolean } | { kind: "any"; forms: ReadonlySet<string> };
+type Pattern<T> = { steps: readonly Step[]; of: T };
 interface Index<T> {
   byWord: Map<string, Pattern<T>[]>;
   exact: Map<string, Pattern<T>[]>;
@@ -43,8 +45,8 @@ interface Index<T> {
 /** Prepares lists for matching. */
 export function matcher(lists: Lists): Matcher {
   const lexicon = openLexicon();
-  const blocked = index(lists.entries.map((entry) => ({ elements: entry.elements, of: entry })));
-  const allowed = index(lists.allowed.map(({ elements, text }) => ({ elements, of: text })));
+  const blocked = index(lists.entries.map((entry) => ({ steps: steps(entry.elements), of: entry })));
+  const allowed = index(lists.allowed.map(({ elements, text }) => ({ steps: steps(elements), of: text })));
   const formsOf = (elements: readonly Element[]): string[] => elements.flatMap((e) => (e.kind === "words" ? e.forms : []));
   // Groups have common words ("man"); reading disguises towards them would change ordinary text.
   const listed = lists.entries.flatMap((entry) => entry.elements.flatMap((e) => (e.kind === "words" && e.forms.length === 1 ? e.forms : []))).filter((w) => w.length > 2);
@@ -85,6 +87,18 @@ export function matcher(lists: Lists): Matcher {
   };
 }
 
+const sets = new WeakMap<readonly string[], ReadonlySet<string>>();
+
+function steps(elements: readonly Element[]): Step[] {
+  return elements.map((element): Step => {
+    if (element.kind !== "words") return element;
+    if (element.forms.length === 1) return { kind: "one", form: element.forms[0]!, exact: element.exact };
+    let forms = sets.get(element.forms);
+    if (!forms) sets.set(element.forms, (forms = new Set(element.forms)));
+    return { kind: "any", forms };
+  });
+}
+
 function index<T>(patterns: readonly Pattern<T>[]): Index<T> {
   const made: Index<T> = { byWord: new Map(), exact: new Map(), byStem: new Map() };
   const push = (map: Map<string, Pattern<T>[]>, key: string, pattern: Pattern<T>): void => {
@@ -93,8 +107,9 @@ function index<T>(patterns: readonly Pattern<T>[]): Index<T> {
     else map.set(key, [pattern]);
   };
   for (const pattern of patterns) {
-    const first = pattern.elements[0]!;
-    if (first.kind === "words") for (const form of new Set(first.forms)) push(first.exact ? made.exact : made.byWord, form, pattern);
+    const first = pattern.steps[0]!;
+    if (first.kind === "any") for (const form of first.forms) push(made.byWord, form, pattern);
+    else if (first.kind === "one") push(first.exact ? made.exact : made.byWord, first.form, pattern);
     else if (first.kind === "stem") push(made.byStem, first.stem.slice(0, 3), pattern);
   }
   return made;
@@ -109,7 +124,9 @@ interface Found<T> {
 function scan<T>(at: Index<T>, tokens: readonly Token[], keys: readonly (readonly string[])[]): Found<T>[] {
   const found: Found<T>[] = [];
   const attempt = (pattern: Pattern<T>, from: number): void => {
-    const to = matchFrom(pattern.elements, 0, from, tokens, keys);
+    const first = pattern.steps[0]!;
+    if (first.kind === "stem" && !(tokens[from]!.native ?? tokens[from]!.word).startsWith(first.stem)) return;
+    const to = matchFrom(pattern.steps, 1, from + 1, tokens, keys);
     if (to > 0 && !found.some((f) => f.of === pattern.of && f.from === from)) found.push({ of: pattern.of, from, to });
   };
   tokens.forEach((token, i) => {
@@ -120,20 +137,26 @@ function scan<T>(at: Index<T>, tokens: readonly Token[], keys: readonly (readonl
   return found;
 }
 
-/** End of a match of elements[e...] at token `i`, or 0. A gap does not reach over the end of a sentence. */
-function matchFrom(elements: readonly Element[], e: number, i: number, tokens: readonly Token[], keys: readonly (readonly string[])[]): number {
-  if (e === elements.length) return i;
-  const element = elements[e]!;
-  if (element.kind === "gap") {
-    for (let skip = 0; skip <= element.most; skip++) {
-      const to = matchFrom(elements, e + 1, i + skip, tokens, keys);
+/** End of a match of steps[e...] at token `i`, or 0. A gap does not reach over the end of a sentence. */
+function matchFrom(all: readonly Step[], e: number, i: number, tokens: readonly Token[], keys: readonly (readonly string[])[]): number {
+  if (e === all.length) return i;
+  const step = all[e]!;
+  if (step.kind === "gap") {
+    for (let skip = 0; skip <= step.most; skip++) {
+      const to = matchFrom(all, e + 1, i + skip, tokens, keys);
       if (to > 0) return to;
       if (tokens[i + skip]?.breaks) return 0;
     }
     return 0;
   }
   const token = tokens[i];
-  if (!token || (e > 0 && token.breaks)) return 0;
-  const fits = element.kind === "stem" ? (token.native ?? token.word).startsWith(element.stem) : element.exact ? element.forms.includes(token.word) : keys[i]!.some((key) => element.forms.includes(key));
-  return fits ? matchFrom(elements, e + 1, i + 1, tokens, keys) : 0;
+  if (!token || token.breaks) return 0;
+  return fits(step, token, keys[i]!) ? matchFrom(all, e + 1, i + 1, tokens, keys) : 0;
+}
+
+function fits(step: Exclude<Step, { kind: "gap" }>, token: Token, keys: readonly string[]): boolean {
+  if (step.kind === "stem") return (token.native ?? token.word).startsWith(step.stem);
+  if (step.kind === "one") return step.exact ? token.word === step.form : keys.includes(step.form);
+  for (const key of keys) if (step.forms.has(key)) return true;
+  return false;
 }

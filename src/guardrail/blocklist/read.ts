@@ -37,7 +37,8 @@ const emoji: Readonly<Record<string, string>> = {
 };
 
 const isWordChar = (c: string): boolean => (c >= "a" && c <= "z") || (c >= "0" && c <= "9") || (c > "\u007f" && /[\p{L}\p{N}]/u.test(c));
-const isAscii = (word: string): boolean => /^[a-z0-9]*$/.test(word);
+const asciiWord = /^[a-z0-9]*$/;
+const isAscii = (word: string): boolean => asciiWord.test(word);
 const scriptless = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/u;
 const separators = new Set(["-", ".", "_", "*", "~", "·", "•", "‧", "'", "’", "`", "^", "=", "/", "\\", "|", "+", ":", ",", "‐", "‑", "–"]);
 const hard = new Set([";", "?", "—", "…", '"', "“", "”", "[", "]", "{", "}", ")", "。", "，", "、", "！", "？", "»", "«", ">"]);
@@ -113,6 +114,11 @@ function pieces(folded: Folded, from: number, to: number, vocabulary: Vocabulary
 }
 
 function plainWord(folded: Folded, from: number, to: number, vocabulary: Vocabulary | undefined): Token {
+  const simple = simpleWord(folded, from, to);
+  if (simple !== undefined) {
+    const inner = vocabulary && memoized(simple, vocabulary);
+    return inner ? { ...inner, ...span(folded, from, to) } : { word: simple, ...span(folded, from, to) };
+  }
   let word = folded.chars.slice(from, to).join("").replace(/['’]s$/, "").replace(/['’]/g, "");
   const native = folded.native.slice(from, to).join("").replace(/['’]s$/, "").replace(/['’]/g, "");
   const where = span(folded, from, to);
@@ -128,6 +134,28 @@ function plainWord(folded: Folded, from: number, to: number, vocabulary: Vocabul
   const found = disguisedWord(word, vocabulary);
   if (found) word = found.word;
   return { word, ...where, ...(found ? { disguise: found.disguise } : {}) };
+}
+
+/** The word, if it is nothing but plain Latin letters: most are. */
+function simpleWord({ chars, native }: Folded, from: number, to: number): string | undefined {
+  let word = "";
+  for (let i = from; i < to; i++) {
+    const c = chars[i]!;
+    if (c < "a" || c > "z" || native[i] !== c) return undefined;
+    word += c;
+  }
+  return word;
+}
+
+const seen = new WeakMap<Vocabulary, Map<string, { word: string; disguise: Disguise } | undefined>>();
+
+function memoized(word: string, vocabulary: Vocabulary): { word: string; disguise: Disguise } | undefined {
+  let known = seen.get(vocabulary);
+  if (!known) seen.set(vocabulary, (known = new Map()));
+  if (known.has(word)) return known.get(word);
+  const found = disguisedWord(word, vocabulary);
+  if (known.size < 50_000 && word.length < 40) known.set(word, found);
+  return found;
 }
 
 /** A disguise within one run of letters and digits. */

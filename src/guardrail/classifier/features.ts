@@ -2,7 +2,7 @@
  * What the small classifier sees of a text: hashed features of words, base forms, what things are kinds of (WordNet), groups
  * of the block list ("person", "blade", "child"), pairs of words that stand near each other, and hits of the block list. The
  * text is read as the block list reads it, so a disguised word is seen as the word that it hides. Long texts are cut into
- * windows of a few sentences: one harmful sentence is not drowned by twenty harmless ones.
+ * sentences: one harmful sentence is not drowned by twenty harmless ones.
  */
 import { openLexicon, openStandardMatcher, standardLists, type Hit, type Token } from "../blocklist/index.ts";
 
@@ -11,6 +11,7 @@ export const buckets = 1 << 16;
 /** Features of a window that are looked at; the rest of a longer one is dropped. */
 export const maxFeatures = 320;
 const windowTokens = 26;
+const leastTokens = 5;
 const overlap = 8;
 /** Windows that are looked at; enough for 20,000 characters. */
 const maxWindows = 400;
@@ -29,21 +30,15 @@ export function windowsOf(text: string): Window[] {
   return cut(tokens).map(([from, to]) => ({ features: featuresOf(tokens.slice(from, to), hits.filter((h) => h.from >= from && h.to <= to), from), start: tokens[from]!.start, end: tokens[to - 1]!.end }));
 }
 
-/** Token ranges: whole sentences while they fit, long sentences in overlapping pieces. */
+/** Token ranges: a sentence each, with very short ones before it; long sentences in overlapping pieces. */
 function cut(tokens: readonly Token[]): [number, number][] {
   const windows: [number, number][] = [];
   let from = 0;
   while (from < tokens.length && windows.length < maxWindows) {
-    let to = Math.min(from + windowTokens, tokens.length);
-    let next = to;
-    if (to < tokens.length) {
-      let sentence = to;
-      while (sentence > from && !tokens[sentence]!.breaks) sentence--;
-      if (sentence > from) to = next = sentence;
-      else next = to - overlap;
-    }
+    let to = from + 1;
+    while (to < tokens.length && to - from < windowTokens && !(tokens[to]!.breaks && to - from >= leastTokens)) to++;
     windows.push([from, to]);
-    from = next;
+    from = to === tokens.length || tokens[to]!.breaks ? to : to - overlap;
   }
   return windows;
 }

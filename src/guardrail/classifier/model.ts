@@ -5,9 +5,10 @@
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { OrreryError } from "../../errors.ts";
+import { fromSystemError, OrreryError } from "../../errors.ts";
 import { openCheckpoint } from "../../weights/index.ts";
 import { categoryIds, type CategoryId } from "../taxonomy.ts";
 import { buckets, windowsOf } from "./features.ts";
@@ -52,9 +53,9 @@ export const openStandardClassifier = (): Promise<Classifier> => (standard ??= o
 
 /** Opens a folder with `config.json` and `model.safetensors`. Throws `bad_config` or `bad_checkpoint`. */
 export async function openClassifier(folder: string): Promise<Classifier> {
-  const config = configSchema.safeParse(JSON.parse(await readFile(`${folder}/config.json`, "utf8")));
+  const config = configSchema.safeParse(await readJson(join(folder, "config.json")));
   if (!config.success) throw new OrreryError("bad_config", `${folder}/config.json is not a ${architecture}: ${config.error.issues[0]?.path.join(".")} ${config.error.issues[0]?.message}`, { cause: config.error });
-  const path = `${folder}/model.safetensors`;
+  const path = join(folder, "model.safetensors");
   const sha256 = createHash("sha256").update(await readFile(path)).digest("hex");
   const checkpoint = await openCheckpoint(path);
   try {
@@ -104,6 +105,15 @@ export async function openClassifier(folder: string): Promise<Classifier> {
     };
   } finally {
     await checkpoint.close();
+  }
+}
+
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new OrreryError("bad_config", `${path} is not JSON`, { cause: error });
+    throw fromSystemError(error, path);
   }
 }
 
