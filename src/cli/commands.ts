@@ -107,6 +107,11 @@ export const commandTable: readonly CommandEntry[] = [
     summary: "say whether a safety record is whole, and who signed it",
     load: () => import("./commands/guard-record-verify.ts"),
   },
+  {
+    name: "upsample",
+    summary: "make a prompt longer, guarded before and after",
+    load: () => import("./commands/upsample.ts"),
+  },
 ];
 
 /** What a first word that is not a command by itself stands for. */

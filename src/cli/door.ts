@@ -7,15 +7,17 @@ export interface DoorOptions {
   model: string;
   /** A policy file; the standard policy, if absent. */
   policy?: string | undefined;
+  /** "grammar", or a file that describes an upsampler; none, if absent. */
+  upsampler?: string | undefined;
   device: Device;
   threads?: number | undefined;
   progress: Progress;
 }
 
-export async function withDoor<T>({ model, policy, device, threads, progress }: DoorOptions, work: (door: Door) => Promise<T>): Promise<T> {
-  const [{ openRuntime }, { openKeys, openWorldModel }, { openGuards, readPolicy }] = await Promise.all([import("../tensor/runtime/node.ts"), import("../generation/index.ts"), import("../guardrail/index.ts")]);
+export async function withDoor<T>({ model, policy, upsampler, device, threads, progress }: DoorOptions, work: (door: Door) => Promise<T>): Promise<T> {
+  const [{ openRuntime }, { openKeys, openWorldModel }, { openGuards, openUpsampler, readPolicy }] = await Promise.all([import("../tensor/runtime/node.ts"), import("../generation/index.ts"), import("../guardrail/index.ts")]);
   // A policy that is not valid, or a key that cannot be used, should not be found out after the model has been read.
-  const [rules, keys] = await Promise.all([readPolicy(policy), openKeys()]);
+  const [rules, keys, longer] = await Promise.all([readPolicy(policy), openKeys(), upsampler === undefined ? undefined : openUpsampler(upsampler)]);
   progress({ stage: "opening the model", done: 0 });
   const runtime = await openRuntime({ device, ...(threads === undefined ? {} : { threads }) });
   try {
@@ -24,7 +26,7 @@ export async function withDoor<T>({ model, policy, device, threads, progress }: 
       progress({ stage: "opening the guards", done: 0 });
       const guards = await openGuards(rules);
       try {
-        return await work({ model: opened, guards, keys, machine: { device, threads: runtime.threads } });
+        return await work({ model: opened, guards, keys, machine: { device, threads: runtime.threads }, ...(longer ? { upsampler: longer } : {}) });
       } finally {
         await guards.close();
       }
@@ -32,6 +34,7 @@ export async function withDoor<T>({ model, policy, device, threads, progress }: 
       await opened.close();
     }
   } finally {
+    await longer?.upsampler.close();
     await runtime.close();
   }
 }

@@ -41,6 +41,8 @@ export interface GuardDescription {
   version?: string;
   strength?: Strength;
   covers: readonly CategoryId[];
+  /** Categories that may block, where the policy limits them. */
+  enforces?: readonly CategoryId[];
   failure?: string;
 }
 
@@ -77,6 +79,7 @@ export async function runGuards(policy: Policy, factories: Readonly<Record<strin
         covers: [],
         ...(is ?? { failure: failure! }),
         name: entry.name, kind: entry.kind, required: entry.required, stages: "stages" in entry ? entry.stages : [],
+        ...("block" in entry && entry.block ? { enforces: entry.block } : {}),
       })),
     close: async () => {
       closed = true;

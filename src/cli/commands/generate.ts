@@ -83,6 +83,7 @@ export const command = defineCommand({
     previews: text({ metavar: "DIR", help: "write pictures of the video while it is being made (they are guarded too)" }),
     previewEvery: integer({ min: 1, default: 5, help: "diffusion: steps from one preview to the next" }),
     policy: text({ metavar: "FILE", help: "guard policy (default: the standard one)" }),
+    upsampler: text({ metavar: "grammar|FILE", help: "make the prompt longer first: the built-in grammar, or the language model that a YAML file describes (see orrery upsample)" }),
     device: choice(["cpu", "webgpu", "cuda"], { help: "where the arithmetic runs (default: cpu)" }),
     threads: shared.threads,
   },
@@ -96,7 +97,7 @@ export const command = defineCommand({
     const model = options.model ?? stored?.model;
     if (model === undefined) throw new OrreryError("bad_argument", "--model is missing (the folder of a world model); see orrery generate --help");
     const machine = { device: options.device ?? stored?.machine.device ?? "cpu", threads: options.threads ?? stored?.machine.threads };
-    const opening = { model, policy: options.policy, ...machine, progress };
+    const opening = { model, policy: options.policy, upsampler: options.upsampler, ...machine, progress };
 
     if (batch !== undefined) {
       const requests = await readBatch(batch, dirname(resolve(batch)));

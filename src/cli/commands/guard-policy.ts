@@ -37,6 +37,7 @@ export const command = defineCommand({
         output.text(`\n${g.name}  ${state}  ${g.stages.join(", ").replaceAll("-prompt", " prompt") || "after the video was allowed"}${g.required ? "" : dim("  not required")}`);
         if (g.failure !== undefined) output.text(`  ${g.failure}`);
         else output.text(`  ${g.model} ${dim(g.version ?? "")}`);
+        if (g.enforces) output.text(`  blocks for ${g.enforces.map((id) => categories[id]).join(", ")} only; what else it finds is noted`);
         if (g.covers.length > 0) output.text(`  looks for ${g.covers.length === categoryIds.length ? "every category" : g.covers.map((id) => categories[id]).join(", ")}`);
       }
       output.data({ path, policy: { name: policy.name, version: policy.version, sha256: policy.sha256 }, guards: described });

@@ -124,3 +124,24 @@ describe("guard record verify", () => {
     expect((await orrery("explain", at("c.json"))).code).toBe(2);
   });
 });
+
+describe("upsample", () => {
+  const run = async (...words: string[]): Promise<{ code: number; out: string; err: string }> => {
+    const said = { out: "", err: "" };
+    const code = await main(["upsample", ...words], { stdout: { write: (text) => { said.out += text; } }, stderr: { write: (text) => { said.err += text; } }, env: {}, signal: new AbortController().signal });
+    return { code, ...said };
+  };
+
+  test("a longer prompt that the guards allowed, or 3 and none", async () => {
+    const both = (await readFile(at("policy.yaml"), "utf8")).replace("[prompt, negative-prompt]", "[prompt, upsampled-prompt]");
+    await writeFile(at("both.yaml"), both);
+    const { code, out } = await run("a robot stacks cubes", "--policy", at("both.yaml"), "--json");
+    const result = JSON.parse(out) as { upsampled_prompt: string; stages: { stage: string }[] };
+    expect([code, result.stages.map((s) => s.stage)]).toEqual([0, ["prompt", "upsampled-prompt"]]);
+    expect(result).toMatchObject({ prompt: "a robot stacks cubes", outcome: "upsampled", upsampled_prompt: expect.stringMatching(/^a robot stacks cubes\. [A-Z]/) as string });
+    answer = "unsafe\nS1";
+    expect((await run("a robot stacks cubes", "--policy", at("both.yaml"))).code).toBe(3);
+    answer = "safe";
+    expect((await run("a robot", "--policy", at("both.yaml"), "--upsampler", at("none.yaml"))).err).toMatch(/none\.yaml.*file_not_found/);
+  });
+});
