@@ -283,12 +283,15 @@ describe("progress", () => {
 });
 
 describe("Ctrl-C", () => {
-  test("the first asks, the second insists", () => {
+  test("the first asks, the second insists", async () => {
     const target = new EventEmitter() as unknown as NodeJS.Process;
     const [said, exits]: [string[], number[]] = [[], []];
-    const { signal, dispose } = listenForInterruption((line) => said.push(line), target, (code) => exits.push(code));
-    target.emit("SIGINT");
+    const { signal, dispose } = listenForInterruption((line) => said.push(line), target, (code) => exits.push(code), 20);
+    target.emit("SIGTERM");
+    // What `timeout` does: the process, then its group.
+    target.emit("SIGTERM");
     expect([signal.aborted, said.length, exits]).toEqual([true, 1, []]);
+    await new Promise((resolve) => setTimeout(resolve, 30));
     target.emit("SIGINT");
     expect(exits).toEqual([130]);
     dispose();

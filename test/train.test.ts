@@ -41,6 +41,7 @@ const tiny = ["width=8", "multipliers=[1]", "blocks=1", "data.width=16", "data.h
 const continuous = ["kind=CV4x4x4", "latentChannels=4", ...tiny];
 const discrete = ["kind=DV4x4x4", "levels=[4,4]", ...tiny];
 const world = ["size=nano", "layers=1", "heads=2", "headDim=12", "adalnDim=8", "patch=[1,2,2]", "data.width=16", "data.height=16", "data.frames=9", "sampler.steps=3", ...loop];
+const spelled = ["size=nano", "layers=1", "heads=2", "keyHeads=1", "width=16", "inner=16", "data.width=16", "data.height=16", "data.frames=9", ...loop];
 const train = (what: string, out: string, settings: string[], ...more: string[]): string[] => ["train", what, "--data", at("balls.mp4"), "--out", at(out), "--threads", "1", ...settings, ...more];
 
 const losses = (run: string): number[] =>
@@ -60,12 +61,13 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.each([
-  ["tokenizer", continuous, []],
-  ["tokenizer", discrete, []],
-  ["diffusion", world, ["--tokenizer"]],
-] as const)("train %s %s", (what, settings, more) => {
+  ["tokenizer", continuous, undefined],
+  ["tokenizer", discrete, undefined],
+  ["diffusion", world, "tokenizer-kind=CV4x4x4"],
+  ["autoregressive", spelled, "tokenizer-kind=DV4x4x4"],
+] as const)("train %s %s", (what, settings, tokenizer) => {
   const name = `${what}-${settings[0]}`;
-  const words = (run: string): string[] => train(what, run, [...settings], ...(more.length > 0 ? [...more, at("tokenizer-kind=CV4x4x4", "model")] : []));
+  const words = (run: string): string[] => train(what, run, [...settings], ...(tokenizer === undefined ? [] : ["--tokenizer", at(tokenizer, "model")]));
 
   test("stopped by Ctrl-C it exits with 130 and a checkpoint, and continued it ends with the same bits", async () => {
     const whole = await orrery([...words(name), "--json"]);
@@ -76,7 +78,7 @@ describe.each([
     cpSync(at(`${name}-cut`), at(`${name}-stopped`), { recursive: true });
     expect((await orrery(words(`${name}-cut`))).exit).toBe(0);
     expect(losses(`${name}-cut`)).toEqual(losses(name));
-    const part = what === "diffusion" ? "model/transformer" : "model";
+    const part = what === "tokenizer" ? "model" : "model/transformer";
     const weights = (run: string): Buffer => readFileSync(at(run, part, "diffusion_pytorch_model.safetensors"));
     expect(weights(`${name}-cut`).equals(weights(name))).toBe(true);
     expect(losses(name)).toHaveLength(6);
@@ -103,7 +105,7 @@ describe.each([
     const run = await orrery(["inspect", at(name), "--json"]);
     expect(JSON.parse(run.out)).toMatchObject({ kind: "run", step: 6, steps: 6 });
     const model = await orrery(["inspect", at(name, "model"), "--json"]);
-    expect([model.exit, JSON.parse(model.out)]).toEqual([0, expect.objectContaining({ kind: what === "diffusion" ? "pipeline" : "model" })]);
+    expect([model.exit, JSON.parse(model.out)]).toEqual([0, expect.objectContaining({ kind: what === "tokenizer" ? "model" : "pipeline" })]);
   });
 });
 
@@ -121,6 +123,12 @@ describe("what comes out", () => {
     const { generation, components } = await openPipeline(at("diffusion-size=nano", "model"));
     expect(generation).toMatchObject({ family: "diffusion", width: 16, height: 16, frames: 9, fps: 12, conditionFrames: [1, 5], formulation: "edm-velocity", sampler: { name: "res2ab", steps: 3 }, text: null });
     expect([...components.keys()].sort()).toEqual(["scheduler", "transformer", "vae"]);
+  });
+
+  test("a pipeline of tokens", async () => {
+    const { generation, components, className } = await openPipeline(at("autoregressive-size=nano", "model"));
+    expect(generation).toMatchObject({ family: "autoregressive", width: 16, height: 16, frames: 9, conditionFrames: [1, 5], sampling: { temperature: 1, topP: 0.8 } });
+    expect([className, [...components.keys()].sort()]).toEqual(["OrreryAutoregressivePipeline", ["tokenizer", "transformer"]]);
   });
 
   test("settings from --print-config are settings for --config", async () => {
@@ -171,6 +179,11 @@ describe("bad input", () => {
   test("a discrete tokenizer for a diffusion model", async () => {
     const outcome = await orrery(train("diffusion", "bad", world, "--tokenizer", at("tokenizer-kind=DV4x4x4", "model")));
     expect([outcome.exit, outcome.err]).toEqual([2, expect.stringMatching(/is a discrete tokenizer.*\[bad_argument\]/)]);
+  });
+
+  test("a continuous tokenizer for an autoregressive model", async () => {
+    const outcome = await orrery(train("autoregressive", "bad", spelled, "--tokenizer", at("tokenizer-kind=CV4x4x4", "model")));
+    expect([outcome.exit, outcome.err]).toEqual([2, expect.stringMatching(/is a continuous tokenizer.*\[bad_argument\]/)]);
   });
 
   test("given frames that are no latent frames", async () => {

@@ -88,6 +88,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/train-diffusion.ts"),
   },
   {
+    name: "train autoregressive",
+    summary: "train a world model of tokens on your own video",
+    load: () => import("./commands/train-autoregressive.ts"),
+  },
+  {
     name: "guard check",
     summary: "ask the guards about a prompt or a video",
     load: () => import("./commands/guard-check.ts"),

@@ -12,18 +12,24 @@ export interface Interruption {
   dispose(): void;
 }
 
-/** `exit` and `on` are the process's own except in tests. */
+/**
+ * `exit` and `on` are the process's own except in tests. A second signal within `echoMs` is the first one again: `timeout` and
+ * npm signal a process and then its group.
+ */
 export function listenForInterruption(
   say: (line: string) => void,
   target: Pick<NodeJS.Process, "on" | "off"> = process,
   exit: (code: number) => void = (code) => process.exit(code),
+  echoMs = 250,
 ): Interruption {
   const controller = new AbortController();
+  let asked = 0;
   const onSignal = (): void => {
     if (controller.signal.aborted) {
-      exit(130);
+      if (performance.now() - asked >= echoMs) exit(130);
       return;
     }
+    asked = performance.now();
     say("stopping as soon as what is done is safe; press Ctrl-C again to stop at once");
     controller.abort();
   };

@@ -59,6 +59,12 @@ export function describeData({ training, held, isHeld }: TrainingData, output: O
     if (info.isVariableFrameRate) output.text(`  note: ${path} has frames at uneven times; they are brought to ${+training.fps.toFixed(3)} fps`);
 }
 
+/** Says what a trained world model is worth: beside standing still, which is what a camera that sees little happen is hard to beat at. */
+export function describeWorld({ model, parameters, step, figures: { psnr, psnr_repeat: repeated } }: { model: string; parameters: number; step: number; figures: Record<string, number> }, output: Output): void {
+  output.text(`${model}: ${(parameters / 1e6).toFixed(2)} M parameters after ${step} steps`);
+  if (psnr !== undefined && repeated !== undefined) output.text(`continuations have a PSNR of ${psnr.toFixed(2)} dB; repeating the last given frame has ${repeated.toFixed(2)} dB`);
+}
+
 /** PSNR and SSIM of what a model made, as `evaluation/` counts them. */
 export async function qualityMeter(): Promise<(original: Clip, made: Clip) => Record<string, number>> {
   const { psnr, ssim, smallestSsimSide } = await import("../evaluation/metrics.ts");

@@ -1,7 +1,7 @@
 /** `orrery train diffusion`: from clips and a tokenizer to a world model's folder. */
 import { defineCommand } from "../command.ts";
 import { text } from "../options.ts";
-import { describeData, qualityMeter, settingsOf, trainOptions, withRuntime } from "../train.ts";
+import { describeData, describeWorld, qualityMeter, settingsOf, trainOptions, withRuntime } from "../train.ts";
 
 export const command = defineCommand({
   name: "train diffusion",
@@ -25,9 +25,7 @@ export const command = defineCommand({
     const result = await withRuntime(options, (runtime) =>
       trainDiffusion({ ...given, tokenizer, runtime, from: options.from, measure, onData: (data) => describeData(data, output), progress, signal }),
     );
-    const { psnr, psnr_repeat: repeated } = result.figures;
-    output.text(`${result.model}: ${(result.parameters / 1e6).toFixed(2)} M parameters after ${result.step} steps`);
-    if (psnr !== undefined && repeated !== undefined) output.text(`continuations have a PSNR of ${psnr.toFixed(2)} dB; repeating the last given frame has ${repeated.toFixed(2)} dB`);
+    describeWorld(result, output);
     output.data(result);
   },
 });

@@ -7,7 +7,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { OrreryError, fromSystemError } from "../../errors.ts";
 import { silent, type Progress } from "../../progress.ts";
-import { openTrainingData, randomAt, type ClipSet, type TrainingData } from "../../dataset/index.ts";
+import { openTrainingData, randomAt, type TrainingData } from "../../dataset/index.ts";
 import { parameters, type Parameter } from "../../nn/index.ts";
 import { openComponent, readComponentWeights, saveComponent, savePipeline, writeJson, type Component, type DiffusionGeneration, type Json } from "../../registry/index.ts";
 import { input, size } from "../../tensor/index.ts";
@@ -16,8 +16,9 @@ import { openCodec, paddedSize, tokenizerParameters, type Codec } from "../../to
 import { identifyTokenizer, tokenizerFolder } from "../../tokenizer/model.ts";
 import { restoreLatents, standardizeLatents, statisticsOf, type LatentStatistics } from "../../tokenizer/index.ts";
 import { loopOptions, train, type Task } from "../../training/index.ts";
-import { contactSheet, fromTensor, makeClip, sliceClip, toTensor, writePng, type Clip } from "../../video/index.ts";
+import { contactSheet, fromTensor, sliceClip, toTensor, writePng } from "../../video/index.ts";
 import { parseTransformerConfig, takesConditionMask, transformerClassName, type CosmosTransformerConfig } from "../config.ts";
+import { figuresOf, rowsOf, shownWindowsOf, type Continued, type Measure, type Shown } from "../shown.ts";
 import { openLatentCache, statisticsOfCache, type LatentCache } from "../latent-cache.ts";
 import { samplerNamed } from "../sampling/index.ts";
 import { conditionedLoss, noised, type Conditioning } from "./conditioning.ts";
@@ -36,7 +37,7 @@ export interface DiffusionTraining {
   /** A transformer's folder to start from; its configuration takes the place of the settings'. */
   from?: string | undefined;
   /** Figures of a continuation beside the truth, over the frames that were predicted. */
-  measure?: ((truth: Clip, made: Clip) => Record<string, number>) | undefined;
+  measure?: Measure | undefined;
   onData?: ((data: TrainingData) => void) | undefined;
   progress?: Progress | undefined;
   signal?: AbortSignal | undefined;
@@ -52,8 +53,6 @@ export interface TrainedDiffusion {
   /** The last figures: of continuations, and as `NAME_repeat` of repeating the last given frame instead. */
   figures: Record<string, number>;
 }
-
-const shownWindows = 3;
 
 /**
  * Trains, or goes on training.
@@ -164,7 +163,7 @@ async function learn({ options, data, cache, tokenizer, vae, base, config, gener
     sample: async (step, weights) => {
       const continued = await continuations(shown, new Map(weights), tokenizer, config, generation, runtime, options);
       figures = figuresOf(continued, options.measure);
-      await writePng(join(out, "samples", `step-${String(step).padStart(8, "0")}.png`), contactSheet(continued.flatMap((one) => rowsOf(one, data.isHeld))));
+      await writePng(join(out, "samples", `step-${String(step).padStart(8, "0")}.png`), contactSheet(rowsOf(continued, data.isHeld)));
       await savePipelineFolder(model, vae, tokenizer, generation, { ...config }, all.all.values(), weights, { steps: step, clips: data.training.entries.length, seconds: Math.round(data.training.entries.reduce((s, e) => s + e.frameCount, 0) / generation.fps), ...figures });
       return figures;
     },
@@ -185,27 +184,6 @@ async function savePipelineFolder(
   await saveComponent(join(folder, "vae"), { ...vae.config, ...statistics }, tokenizerParameters(tokenizer.config).all.values(), tokenizerWeights);
   await saveComponent(join(folder, "transformer"), { _class_name: transformerClassName, ...config }, wanted, weights);
   await savePipeline(folder, { vae: [isDiffusers ? "diffusers" : "orrery", vae.className], transformer: ["diffusers", transformerClassName] }, { ...generation, training });
-}
-
-interface Shown {
-  name: string;
-  truth: Clip;
-}
-
-interface Continued extends Shown {
-  made: Clip;
-  /** Pixel frames that were given. */
-  given: number;
-}
-
-/** The first window of clips of the held-back part; where that is shorter than a window, of the training part. */
-async function shownWindowsOf(data: TrainingData, frames: number, seed: number): Promise<Shown[]> {
-  const long = (set: ClipSet): number[] => set.entries.map((e, i) => (e.frameCount >= frames ? i : -1)).filter((i) => i >= 0);
-  const held = long(data.held);
-  const [set, usable] = held.length > 0 ? [data.held, held] : [data.training, long(data.training)];
-  const random = randomAt(seed, 0, 1);
-  const chosen = random.permutation(usable.length).slice(0, shownWindows).sort((a, b) => a - b).map((i) => usable[i]!);
-  return Promise.all(chosen.map(async (index) => ({ name: set.entries[index]!.path.split(/[\\/]/).at(-1)!, truth: await set.window(index, 0, frames) })));
 }
 
 /** Continues each window from the most frames that may be given. */
@@ -245,29 +223,3 @@ function spread(data: Float32Array, from: readonly number[], to: readonly number
   for (let i = 0; i < c; i++) out.set(data.subarray(i * n * h * w, (i + 1) * n * h * w), i * t * h * w);
   return out;
 }
-
-/** The last given frame, for as long as the truth. */
-export function repeatLast(truth: Clip, given: number): Clip {
-  const frame = truth.width * truth.height * 3;
-  const frames = truth.frames.slice();
-  if (given > 0) for (let i = given; i < truth.frameCount; i++) frames.copyWithin(i * frame, (given - 1) * frame, given * frame);
-  return makeClip(frames, truth.width, truth.height, truth.fps);
-}
-
-function figuresOf(continued: readonly Continued[], measure: DiffusionTraining["measure"]): Record<string, number> {
-  const sums: Record<string, number> = {};
-  const add = (figures: Record<string, number>, suffix: string): void => {
-    for (const [name, value] of Object.entries(figures)) sums[name + suffix] = (sums[name + suffix] ?? 0) + value / continued.length;
-  };
-  for (const { truth, made, given } of continued) {
-    const predicted = (clip: Clip): Clip => sliceClip(clip, given, clip.frameCount - 1);
-    add(measure?.(predicted(truth), predicted(made)) ?? {}, "");
-    if (given > 0) add(measure?.(predicted(truth), predicted(repeatLast(truth, given))) ?? {}, "_repeat");
-  }
-  return sums;
-}
-
-const rowsOf = ({ name, truth, made, given }: Continued, isHeld: boolean): { label: string; clip: Clip }[] => [
-  { label: `${name}${isHeld ? " (held back)" : ""}`, clip: truth },
-  { label: `continued from ${given} frame(s)`, clip: made },
-];
