@@ -2,7 +2,7 @@
  * Line charts as SVG, drawn here because the page must work offline and be one file. Colours come from the page's custom
  * properties, so a chart follows light and dark; sizes are in the chart's own units and scale with the page.
  */
-import { escapeHtml } from "./html.ts";
+import { escapeHtml } from "../../html.ts";
 
 export interface Line {
   label: string;

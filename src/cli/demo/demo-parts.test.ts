@@ -10,7 +10,8 @@ import { ffmpeg, source, turnClockwise } from "../../video/test-clips.cases.ts";
 import { lineChart, smoothed, ticks } from "./chart.ts";
 import { compare, latentsPicture, sideBySideOf, standstill } from "./compare.ts";
 import { chooseFootage, filmThrows } from "./footage.ts";
-import { escapeHtml, figure } from "./html.ts";
+import { escapeHtml } from "../../html.ts";
+import { figure } from "./html.ts";
 import { overallProgress } from "./overall.ts";
 import { sizeFor, standardRecipe as recipe } from "./recipe.ts";
 

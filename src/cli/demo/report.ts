@@ -7,7 +7,8 @@ import type { GenerationRecord } from "../../generation/index.ts";
 import { lineChart, smoothed, type Line } from "./chart.ts";
 import type { Comparison } from "./compare.ts";
 import type { Footage } from "./footage.ts";
-import { duration, escapeHtml, figure, movie, page, section, speedButtons, table } from "./html.ts";
+import { duration, escapeHtml, page, table } from "../../html.ts";
+import { figure, movie, section, speedButtons, speedScript } from "./html.ts";
 
 /** A figure by step of training. */
 export type Curve = readonly (readonly [step: number, value: number])[];
@@ -59,7 +60,7 @@ export function renderReport(report: DemoReport): string {
   const { footage } = report;
   const title = footage.own ? "A world model of balls in a room" : `A world model of ${footage.clips.length === 1 ? footage.clips[0]!.name : `${footage.clips.length} clips`}`;
   const stages = [footageStage(report), tokenizerStage(report), worldStage(report), samplingStage(report), comparisonStage(report), guardStage(report), nextStage(report)];
-  return page(title, headerOf(title, report), `${stages.join("\n")}<footer>Made by <code>orrery demo</code> on ${escapeHtml(report.machine)}. Nothing left this machine.</footer>`);
+  return page(title, headerOf(title, report), `${stages.join("\n")}<footer>Made by <code>orrery demo</code> on ${escapeHtml(report.machine)}. Nothing left this machine.</footer>`, speedScript);
 }
 
 function headerOf(title: string, { footage, continued, world, tokenizer, seconds }: DemoReport): string {
