@@ -3,3 +3,4 @@ export { findVideos, openClips, type ClipEntry, type ClipSet, type ClipSetOption
 export { createLoader, randomAt, type Loader, type LoaderOptions } from "./loader.ts";
 export { heldPart, holdoutSchema, trainingPart, type Holdout } from "./holdout.ts";
 export { dataSettings, openTrainingData, type DataSettings, type TrainingData } from "./settings.ts";
+export { clipId, uuid5 } from "./uuid.ts";

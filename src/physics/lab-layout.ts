@@ -3,8 +3,8 @@
  * beside them the laboratory's own `truth/<uuid>.json`. A clip's uuid is that of its name, which holds everything the clip
  * follows from: asking for the same clip twice asks for the same file.
  */
-import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
+import { uuid5 } from "../dataset/index.ts";
 import { fromSystemError } from "../errors.ts";
 import type { ClipKey, LabClip, LabSettings } from "./laboratory.ts";
 
@@ -40,17 +40,8 @@ export function clipName({ scenario, split, index }: ClipKey, { width, height, f
 }
 
 export function clipPaths(key: ClipKey, settings: LabSettings): { uuid: string; clip: string; meta: string; truth: string } {
-  const uuid = uuidOf(`${clipName(key, settings)}_0_${settings.frames / settings.fps}`);
+  const uuid = uuid5(`${clipName(key, settings)}_0_${settings.frames / settings.fps}`);
   return { uuid, clip: `clips/${uuid}.mp4`, meta: `metas/v0/${uuid}.json`, truth: `truth/${uuid}.json` };
-}
-
-/** Version 5 of RFC 9562 in the namespace of URLs: the curator's way from a source and a span to an id. */
-function uuidOf(name: string): string {
-  const namespace = Buffer.from("6ba7b8119dad11d180b400c04fd430c8", "hex");
-  const bytes = createHash("sha1").update(namespace).update(name).digest().subarray(0, 16);
-  bytes[6] = (bytes[6]! & 0x0f) | 0x50;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
 /** Reads the size of the file that has been written. */
