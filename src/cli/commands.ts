@@ -13,6 +13,11 @@ export interface CommandEntry {
 
 export const commandTable: readonly CommandEntry[] = [
   {
+    name: "curate",
+    summary: "turn raw video into a training set: shots, scores, decisions, clips, report",
+    load: () => import("./commands/curate.ts"),
+  },
+  {
     name: "demo",
     summary: "train a small world model on footage and let it go on, in minutes",
     load: () => import("./commands/demo.ts"),

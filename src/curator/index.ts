@@ -1,7 +1,10 @@
-/** Raw video to a training set. So far: shots, motion and quality. */
+/** Raw video to a training set. */
+export { curate, type CurateOptions } from "./curate.ts";
+export { curateSchema, type CurateSettings } from "./settings.ts";
+export { type Summary } from "./summary.ts";
 export { findShots, type Shots } from "./shots/find-shots.ts";
 export { pictureOfShots } from "./shots/picture.ts";
-export { clipId, clipRanges, defaultSpanRules, shotsOf, strideOf, uuid5, type FrameRange, type SpanRules } from "./shots/spans.ts";
+export { clipRanges, defaultSpanRules, shotsOf, strideOf, type FrameRange, type SpanRules } from "./shots/spans.ts";
 export type { Transition, TransitionType } from "./shots/detector.ts";
 export { findMotion, stepsWithin, type Motion, type ShotMotion } from "./motion/find-motion.ts";
 export { defaultMotionRules, describeMotion, type CameraDirection, type CameraTag, type ClipMotion, type MotionRules } from "./motion/tags.ts";

@@ -11,3 +11,4 @@ export { contactSheet, sideBySide, type SheetOptions, type SheetRow } from "./sh
 export { makeDemoClip, renderDemoClip, type DemoClipOptions } from "./synthetic.ts";
 export { writeClips, type BatchEntry } from "./clip-batch.ts";
 export { copiesSound, openVideoWriter, writeClip, type SoundSource, type VideoEncoder, type VideoWriter, type VideoWriterOptions, type WriteOptions } from "./writer.ts";
+export { transcode, transcodedSize, type TranscodeOptions, type Transcoded } from "./transcode.ts";

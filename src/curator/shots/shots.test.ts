@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { dark, mix, scene, take, type SmallFrame } from "../footage.cases.ts";
 import type { Transition } from "./detector.ts";
 import { shotMeter } from "./features.ts";
-import { clipId, clipRanges, defaultSpanRules, shotsOf, strideOf, uuid5 } from "./spans.ts";
+import { clipRanges, defaultSpanRules, shotsOf, strideOf } from "./spans.ts";
 import { shotDetector } from "./stream.ts";
 
 function detect(frames: Iterable<SmallFrame>): Transition[] {
@@ -120,11 +120,5 @@ describe("shots and clips", () => {
       }
     }));
     expect(strideOf(25, 10, 1)).toEqual([{ firstFrame: 0, lastFrame: 9 }, { firstFrame: 10, lastFrame: 19 }, { firstFrame: 20, lastFrame: 24 }]);
-  });
-
-  test("ids are Python's uuid5, floats written as Python writes them", () => {
-    // uuid.uuid5(uuid.NAMESPACE_URL, "...") of Python 3.11.
-    expect(uuid5("python.org")).toBe("7af94e2b-4dd9-50f0-9c9a-8a48519bdef0");
-    expect(clipId("/videos/a.mp4", 2, 7.5)).toBe("0455f0bc-2c50-5140-a9a4-65c1e7f3028e");
   });
 });

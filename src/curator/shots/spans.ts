@@ -4,7 +4,6 @@
  * pieces or truncated, half a second is dropped at both ends, and what is too short then is no clip. Unlike there, the last
  * frame is not lost and frames of a transition belong to no clip.
  */
-import { createHash } from "node:crypto";
 import type { Transition } from "./detector.ts";
 
 export interface SpanRules {
@@ -59,19 +58,3 @@ export function clipRanges(shots: readonly FrameRange[], fps: number, rules: Spa
     .map(({ firstFrame, lastFrame }) => ({ firstFrame: firstFrame + margin, lastFrame: lastFrame - margin }))
     .filter(({ firstFrame, lastFrame }) => lastFrame - firstFrame + 1 >= shortest);
 }
-
-/** RFC 4122's namespace for URLs. */
-const namespaceUrl = Buffer.from("6ba7b8119dad11d180b400c04fd430c8", "hex");
-
-/** A UUID of version 5: the first 16 bytes of the SHA-1 of namespace and name. */
-export function uuid5(name: string, namespace: Uint8Array = namespaceUrl): string {
-  const bytes = createHash("sha1").update(namespace).update(name, "utf8").digest().subarray(0, 16);
-  bytes[6] = (bytes[6]! & 0x0f) | 0x50;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-}
-
-/** The reference's id of a clip: UUID5 of `{source}_{start}_{end}`, numbers as Python prints them. */
-export const clipId = (source: string, startS: number, endS: number): string => uuid5(`${source}_${pythonFloat(startS)}_${pythonFloat(endS)}`);
-
-const pythonFloat = (value: number): string => (Number.isInteger(value) ? `${value}.0` : String(value));
