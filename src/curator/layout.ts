@@ -70,6 +70,6 @@ export function clipMeta(decision: Decision, encoded: Encoded, settings: CurateS
 
 const round = (value: number, digits = 4): number => Number(value.toFixed(digits));
 
-function rounded<T extends object>(record: T): Record<string, unknown> {
+function rounded(record: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(record).map(([key, value]: [string, unknown]) => [key, typeof value === "number" ? round(value) : value]));
 }
