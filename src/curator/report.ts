@@ -48,7 +48,7 @@ const minutes = (seconds: number): string => (seconds < 120 ? `${seconds.toFixed
 function funnel(summary: Summary): string {
   const steps: [string, number][] = [["candidates", summary.num_clips]];
   let left = summary.num_clips;
-  for (const [reason, count] of Object.entries(summary.dropped)) if (count > 0) steps.push([`after: ${dropReasons[reason as DropReason]}`, (left -= count)]);
+  for (const [reason, count] of Object.entries(summary.dropped)) if (count > 0) steps.push([`less those where ${dropReasons[reason as DropReason]}`, (left -= count)]);
   const lead = `<p>${summary.num_input_videos} files, ${summary.set_aside.length} set aside; ${summary.num_shots} shots; shots shorter than the least length make no clip.</p>`;
   return lead + steps.map(([name, count]) => bar(name, count, summary.num_clips, String(count))).join("");
 }
@@ -81,7 +81,7 @@ function player({ clip, detail, keep }: Decision, out: string, fromSource: boole
   const fragment = `#t=${clip.startS.toFixed(2)},${clip.endS.toFixed(2)}`;
   const source = fromSource || !keep ? pathToFileURL(clip.source.path).href + fragment : `clips/${clip.id}.mp4`;
   const name = relative(out, clip.source.path).split("/").at(-1)!;
-  return `<figure><video src="${escapeHtml(source)}" preload="none" controls muted loop playsinline></video><figcaption><b>${escapeHtml(name)}</b> ${clip.startS.toFixed(1)}-${clip.endS.toFixed(1)} s<br>${escapeHtml(clip.motion.tag)}, quality ${clip.quality.score.toFixed(2)}${detail ? `<br>${escapeHtml(detail)}` : ""}</figcaption></figure>`;
+  return `<figure><video src="${escapeHtml(source)}" preload="metadata" controls muted loop playsinline></video><figcaption><b>${escapeHtml(name)}</b> ${clip.startS.toFixed(1)}-${clip.endS.toFixed(1)} s<br>${escapeHtml(clip.motion.tag)}, quality ${clip.quality.score.toFixed(2)}${detail ? `<br>${escapeHtml(detail)}` : ""}</figcaption></figure>`;
 }
 
 function duplicates({ duplicates: pairs }: Decisions, byId: ReadonlyMap<string, Decision>, out: string): string {
