@@ -10,16 +10,21 @@ export const threads = Number(process.env.THREADS ?? 2);
 export const folder = process.argv[2] ?? "/tmp/orrery-benchmark";
 mkdirSync(folder, { recursive: true });
 
-/** Times `f`, after runs that do not count, and prints one line of JSON. */
+/**
+ * Times `f`, after runs that do not count, and prints one line of JSON: milliseconds by the clock and of the processor. With
+ * THREADS=1 the latter means something on a busy machine too, because nobody waits spinning. RUNS overrides the number.
+ */
 export async function time(name, runs, f, warmup = 3) {
-  for (let i = 0; i < warmup; i++) await f();
-  const ms = [];
-  for (let i = 0; i < runs; i++) {
-    const start = performance.now();
+  for (let i = 0; i < Math.min(warmup, Number(process.env.RUNS ?? warmup)); i++) await f();
+  const [ms, cpu] = [[], []];
+  for (let i = 0; i < Number(process.env.RUNS ?? runs); i++) {
+    const [start, used] = [performance.now(), process.cpuUsage()];
     await f();
     ms.push(performance.now() - start);
+    const { user, system } = process.cpuUsage(used);
+    cpu.push((user + system) / 1000);
   }
-  console.log(JSON.stringify({ name, ms }));
+  console.log(JSON.stringify({ name, ms, cpu }));
 }
 
 export const report = (name, value) => console.log(JSON.stringify({ name, value }));

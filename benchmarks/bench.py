@@ -9,11 +9,12 @@ folder = sys.argv[1] if len(sys.argv) > 1 else "/tmp/orrery-benchmark"
 torch.set_num_threads(int(os.environ.get("THREADS", 2)))
 
 def timed(name, runs, f, warmup=3):
-    for _ in range(warmup): f()
-    ms = []
-    for _ in range(runs):
-        start = time.perf_counter(); f(); ms.append((time.perf_counter() - start) * 1e3)
-    print(json.dumps({"name": name, "ms": ms}))
+    for _ in range(min(warmup, int(os.environ.get("RUNS", warmup)))): f()
+    ms, cpu = [], []
+    for _ in range(int(os.environ.get("RUNS", runs))):
+        start, used = time.perf_counter(), time.process_time(); f()
+        ms.append((time.perf_counter() - start) * 1e3); cpu.append((time.process_time() - used) * 1e3)
+    print(json.dumps({"name": name, "ms": ms, "cpu": cpu}))
 
 def peak(): print(json.dumps({"name": "peak memory MB", "value": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 

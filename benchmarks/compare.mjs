@@ -7,6 +7,9 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+const sorted = (list) => [...list].sort((a, b) => a - b);
+const median = (list) => sorted(list)[list.length >> 1];
+const round3 = (v) => Number(v.toPrecision(4));
 const [topic, rounds = "3"] = process.argv.slice(2);
 const here = new URL(`./${topic}/`, import.meta.url).pathname;
 const shared = mkdtempSync(join(tmpdir(), "orrery-benchmark-"));
@@ -17,15 +20,17 @@ for (let round = 0; round < Number(rounds); round++)
     const { stdout, stderr, status } = spawnSync(program, [file, shared], { encoding: "utf8" });
     if (status !== 0) throw new Error(`${file} failed: ${stderr.slice(-2000)}`);
     for (const line of stdout.split("\n").filter((l) => l.startsWith("{"))) {
-      const { name, ms, value } = JSON.parse(line);
-      const entry = found.get(name) ?? found.set(name, {}).get(name);
-      (entry[side] ??= []).push(...(ms ?? [value]));
+      const { name, ms, cpu, value } = JSON.parse(line);
+      const note = (key, list) => {
+        const entry = found.get(key) ?? found.set(key, {}).get(key);
+        (entry[side] ??= []).push(...list);
+        console.error(`round ${round + 1}, ${side}: ${key} ${round3(median(list))}`);
+      };
+      note(name, ms ?? [value]);
+      if (cpu) note(`${name} of the processor`, cpu);
     }
   }
 rmSync(shared, { recursive: true });
-const sorted = (list) => [...list].sort((a, b) => a - b);
-const median = (list) => sorted(list)[list.length >> 1];
-const round3 = (v) => Number(v.toPrecision(4));
 console.log("| | Orrery: median (range) | peer: median (range) | ratio of medians | of bests |\n|---|---|---|---|---|");
 for (const [name, { orrery, peer }] of found) {
   const show = (list) => (list ? `${round3(median(list))} (${round3(sorted(list)[0])}-${round3(sorted(list).at(-1))})` : "");

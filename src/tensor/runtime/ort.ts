@@ -18,11 +18,13 @@ export interface OrtRuntimeOptions {
   provider: string;
   /** Results of state go straight into our buffers. Only onnxruntime-node fills tensors that it is given. */
   preallocate: boolean;
+  /** Initial values belong to nobody else, so they become the buffers. */
+  adopt?: boolean;
 }
 
 type Values = Record<string, OrtTensor>;
 
-export function ortRuntime(ort: OrtModule, { device, threads, provider, preallocate }: OrtRuntimeOptions): Runtime {
+export function ortRuntime(ort: OrtModule, { device, threads, provider, preallocate, adopt = false }: OrtRuntimeOptions): Runtime {
   const wrap = ({ dtype, shape, data }: HostTensor): OrtTensor => new ort.Tensor(dtype, data as never, shape);
   const onDevice = device === "webgpu";
 
@@ -53,8 +55,8 @@ export function ortRuntime(ort: OrtModule, { device, threads, provider, prealloc
     const overwritten = (slot: StateSlot): boolean => preallocate && program.inPlace[slot.output] === slot.input;
     let current: Values = Object.fromEntries(
       slots.map(({ input, initial, dtype, shape }) => {
-        const data = allocate(dtype, initial.length);
-        data.set(initial as never);
+        const data = adopt ? initial : allocate(dtype, initial.length);
+        if (!adopt) data.set(initial as never);
         return [input, wrap({ dtype, shape, data })];
       }),
     );

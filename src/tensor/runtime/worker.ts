@@ -33,7 +33,7 @@ async function open(device: Device, threads: number): Promise<void> {
   }
   const backend = ort.listSupportedBackends().find((b) => b.name === device);
   if (!backend) throw new OrreryError("missing_dependency", `onnxruntime-node has no ${device} provider on ${process.platform}-${process.arch}; use --device cpu`);
-  runtime = ortRuntime(ort, { device, threads, provider: device, preallocate: device !== "webgpu" });
+  runtime = ortRuntime(ort, { device, threads, provider: device, preallocate: device !== "webgpu", adopt: true });
   if (device !== "cpu") await probe(runtime, device);
 }
 
