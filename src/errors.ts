@@ -19,6 +19,7 @@ export const errorCatalogue = {
   diverged: { exit: 1, means: "training produced a value that is not finite" },
   parity_failed: { exit: 1, means: "a network's answer differs from the golden one by more than the tolerance" },
   bad_signature: { exit: 1, means: "a record is not what was signed, or was not signed by the key that was expected" },
+  not_verified: { exit: 1, means: "a file is not as a trusted signer made it, or nothing is known about it" },
   blocked: { exit: 3, means: "a guard stopped the request" },
   cancelled: { exit: 130, means: "the user stopped the work; what was finished is kept" },
   internal: { exit: 1, means: "a defect in Orrery itself" },

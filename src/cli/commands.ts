@@ -73,6 +73,26 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/shots.ts"),
   },
   {
+    name: "provenance verify",
+    summary: "say where a video comes from and whether it was changed",
+    load: () => import("./commands/provenance-verify.ts"),
+  },
+  {
+    name: "provenance mark",
+    summary: "put a watermark and a content credential on a video",
+    load: () => import("./commands/provenance-mark.ts"),
+  },
+  {
+    name: "provenance list",
+    summary: "list the videos that were made or marked here",
+    load: () => import("./commands/provenance-list.ts"),
+  },
+  {
+    name: "provenance export",
+    summary: "write the public keys, and the registry, for others",
+    load: () => import("./commands/provenance-export.ts"),
+  },
+  {
     name: "tokenize encode",
     summary: "turn video into latents or code indices",
     load: () => import("./commands/tokenize-encode.ts"),
@@ -129,5 +149,6 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   lab: "make physics videos with known truth",
   train: "train a model on your own video",
   guard: "check prompts and videos, and read safety records",
+  provenance: "where a video comes from: watermark, content credential, registry",
   tokenize: "turn video into latents and back",
 };

@@ -3,6 +3,7 @@ export {
   digitalSources, signC2pa, verifyC2pa,
   type ContentStatement, type CredentialReport, type CredentialState, type DigitalSource, type SignOptions, type SignedFile,
 } from "./c2pa.ts";
+export { pemOf } from "./certificate.ts";
 export {
   keyIdOf, openContentCredential, openRecordKey, openWatermarkKey, orreryHome, trustAnchors, verifySignature,
   type ContentCredential, type HomeOptions, type RecordKey, type SigningAlgorithm,
@@ -13,3 +14,6 @@ export {
   detectWatermark, detectWatermarkInFile, embedWatermark, markClip, newWatermarkId, workingSize,
   type DetectOptions, type MarkOptions, type WatermarkReport,
 } from "./watermark/watermark.ts";
+export { evidencePicture, watermarkWords } from "./evidence.ts";
+export { markFile, sealFile, type MarkFileOptions, type MarkedFile, type SealOptions } from "./mark.ts";
+export { verdicts, verifyFile, type ProvenanceVerdict, type Verification, type VerifyOptions } from "./verify.ts";

@@ -4,6 +4,7 @@ export { locateTool, type Tool } from "./ffmpeg.ts";
 export { type Fit, type Size, type SizeOptions } from "./filters.ts";
 export { encodePng, readImage, writePng } from "./image.ts";
 export { readAnalysis, type AnalysisFrame, type AnalysisOptions, type Detail } from "./analysis.ts";
+export { hashPackets } from "./packets.ts";
 export { probeVideo, type ProbeOptions, type VideoInfo } from "./probe.ts";
 export { readClip, readFrames, type Frame, type ReadClipOptions, type ReadOptions, type ReadWarning } from "./reader.ts";
 export { resample, type Filter, type Region } from "./resample.ts";

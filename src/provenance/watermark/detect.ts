@@ -83,7 +83,7 @@ export function detectInResidual(residual: Residual, key: Uint8Array): Detection
     places.push(...look(residual, templates, chip, chip));
   }
   places.sort((a, b) => b.z - a.z);
-  const looked = (sizes.length + 2) * 2 * cells;
+  const looked = (sizes.length + 4) * 2 * cells;
   for (const place of places.slice(0, mostDecoded - decoded)) {
     if (place.z < leastZ) break;
     const fine = refine(residual, templates, place);
@@ -97,9 +97,10 @@ export function detectInResidual(residual: Residual, key: Uint8Array): Detection
   return { found: falseAlarm < presenceChance ? "presence" : "nothing", z: best.z, falseAlarm, geometry: geometryOf(best), framesUsed: residual.frameCount, sizesTried: sizes.length + 1 };
 }
 
-/** Chip sizes of a video that was marked at its present shape, small or large. */
+/** Chip sizes of a video that was marked at its present shape, whatever its size was then. */
 function usualSizes({ width, height }: Residual): number[] {
-  return [...new Set([Math.min(width, height) / 90, chipSize(width, height)])].filter((chip) => chip > 1.6);
+  const lines = Math.min(width, height);
+  return [...new Set([chipSize(width, height), lines / 90, lines / 60, 4])].filter((chip) => chip > 1.6);
 }
 
 /** How many chips may lie across the frame: from a strong crop of it to one that was padded, for all sizes it may have had. */

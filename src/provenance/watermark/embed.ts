@@ -34,6 +34,7 @@ export interface Embedder {
 }
 
 const block = 8;
+const mostGain = 1.35;
 /** Mean power of the pattern: of a bilinear interpolation between independent signs, (2/3)^2. */
 const patternPower = 4 / 9;
 
@@ -93,8 +94,8 @@ export function openEmbedder({ width, height, key, payload, strength = "crf-33" 
       }
     }
     const mean = (power / amplitudes.length) * patternPower;
-    if (mean <= mostPower) return;
-    const scale = Math.sqrt(mostPower / mean);
+    // A smooth or dark frame would stay far above its PSNR; it may go nearer to it, or a codec leaves nothing of the mark.
+    const scale = Math.min(mostGain, Math.sqrt(mostPower / (mean + 1e-9)));
     for (let i = 0; i < amplitudes.length; i++) amplitudes[i]! *= scale;
   }
 

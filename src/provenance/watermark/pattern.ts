@@ -4,8 +4,8 @@
  * key: by them the detector finds size, place and mirroring of the tile. The other 512 carry the coded payload. Which chips
  * are which, and all signs, follow from the key, so that nobody without it can read, forge or aim at the mark.
  *
- * A chip is a bilinear bump of `chipSize` pixels. It grows with the frame, so that a scaled video looks the same to the
- * detector; below 360 lines it stays at 4 pixels, because a codec removes anything finer.
+ * A chip is a bilinear bump of `chipSize` pixels: large ones survive a codec better, small ones are more. So a large frame
+ * has 90 of them in its height, a smaller one as few as 60, and none is smaller than 4 pixels, which a codec would remove.
  */
 import { hkdfSync } from "node:crypto";
 import { codeLength, encodePayload } from "./code.ts";
@@ -47,7 +47,8 @@ export function tileOf(layout: Layout, payload: bigint): Int8Array {
 
 /** Pixels of a chip in a frame of this size. */
 export function chipSize(width: number, height: number): number {
-  return Math.max(4, Math.min(width, height) / 90);
+  const lines = Math.min(width, height);
+  return Math.max(4, Math.min(8, lines / 60), lines / 90);
 }
 
 /** The tile over a whole frame, `[H, W]`, -1..1. The centre of chip (0, 0) is half a chip from the frame's corner. */

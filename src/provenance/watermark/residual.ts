@@ -19,10 +19,10 @@ export interface ResidualMeter {
   result(): Residual;
 }
 
-/** Pixels on each side over which the local mean is taken: one and a half chips of the usual 4 pixels. */
-const meanRadius = 6;
-const strengthRadius = 8;
-const limit = 3;
+/** Pixels on each side over which the local mean is taken: between one and two chips, which are 4 to 8 pixels here. */
+const meanRadius = 8;
+const strengthRadius = 5;
+const limit = 1.5;
 
 export function residualMeter(width: number, height: number): ResidualMeter {
   const area = width * height;

@@ -113,7 +113,7 @@ describe("the parts", () => {
   test("the pattern repeats after 27 chips", () => {
     const pattern = renderPattern(tileOf(layoutOf(key), 5n), 250, 120, 4);
     for (let y = 0; y < 12; y++) for (let x = 0; x < 100; x++) expect(pattern[(y + 108) * 250 + x + 108]).toBeCloseTo(pattern[y * 250 + x]!, 5);
-    expect([chipSize(1280, 720), chipSize(720, 1280), chipSize(64, 64), chipSize(3840, 2160)]).toEqual([8, 8, 4, 24]);
+    expect([chipSize(1280, 720), chipSize(720, 1280), chipSize(64, 64), chipSize(3840, 2160), chipSize(640, 360), chipSize(854, 480)]).toEqual([8, 8, 4, 24, 6, 8]);
   });
 
   test("the transform has its inverse, and Parseval's sum", () => {
