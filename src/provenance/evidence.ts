@@ -26,14 +26,14 @@ export function evidencePicture(verification: Verification, key: Uint8Array): Pi
   const lineHeight = textHeight(2) + 5;
   const wrapped = words.flatMap(({ text, colour }) => wrap(text, width - 2 * gap, 2).map((one) => ({ text: one, colour })));
   const top = 2 * gap + textHeight(2);
+  const found = watermark.found !== "nothing" && watermark.model === undefined;
   const sheet: Picture = { pixels: new Uint8Array(0), width, height: top + panelHeight + 2 * gap + wrapped.length * lineHeight + gap };
   sheet.pixels = new Uint8Array(sheet.width * sheet.height * 3);
   fillRect(sheet, 0, 0, sheet.width, sheet.height, ground);
   drawText(sheet, fitText("frame, with the borders of the tiles", panelWidth, 2), gap, gap, faint, 2);
   const second = 2 * gap + panelWidth;
-  drawText(sheet, fitText(watermark.found === "nothing" ? "no agreement with the pattern" : "where it agrees: green; where not: red", panelWidth, 2), second, gap, faint, 2);
+  drawText(sheet, fitText(!found ? "no agreement with the pattern" : "where it agrees: green; where not: red", panelWidth, 2), second, gap, faint, 2);
   paste(sheet, frame, gap, top, zoom);
-  const found = watermark.found !== "nothing";
   if (found) drawTiles(sheet, watermark, gap, top, zoom);
   const agreement = found ? agreementMap(watermark, key) : undefined;
   paste(sheet, agreement === undefined ? dimmed(frame) : shade(frame, agreement), second, top, zoom);
@@ -54,8 +54,9 @@ function findings({ verdict, conclusion, credential, watermark, registry }: Veri
 }
 
 /** The watermark's part of a report, in one line. */
-export function watermarkWords({ found, id, z, falseAlarm, framesUsed }: Pick<WatermarkReport, "found" | "id" | "z" | "falseAlarm" | "framesUsed">): string {
+export function watermarkWords({ found, id, z, falseAlarm, framesUsed, model }: Pick<WatermarkReport, "found" | "id" | "z" | "falseAlarm" | "framesUsed" | "model">): string {
   const chance = falseAlarm === 0 ? "0" : falseAlarm.toExponential(0).replace("+", "");
+  if (model !== undefined) return `${id} read by ${model} from ${framesUsed} frames (by chance in fewer than ${chance} of unmarked videos)`;
   if (found === "payload") return `${id} read from ${framesUsed} frames (z ${z.toFixed(1)}; by chance in fewer than ${chance} of unmarked videos)`;
   if (found === "presence") return `present, number unreadable (z ${z.toFixed(1)} in ${framesUsed} frames; by chance in fewer than ${chance} of unmarked videos)`;
   return `none of this installation's key (${framesUsed} frames looked at)`;

@@ -9,6 +9,7 @@ export {
   type ContentCredential, type HomeOptions, type RecordKey, type SigningAlgorithm,
 } from "./keys.ts";
 export { searchRegistry, readRegistry, register, registryPath, type MatchKind, type RegistryEntry, type RegistryMatch, type RegistryQuery, type SignedEntry } from "./registry.ts";
+export { openWatermarkModel, type WatermarkModel } from "./watermark/onnx-model.ts";
 export { strengthNames, strengths, type Strength } from "./watermark/embed.ts";
 export {
   detectWatermark, detectWatermarkInFile, embedWatermark, markClip, newWatermarkId, workingSize,

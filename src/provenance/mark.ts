@@ -8,13 +8,14 @@ import { basename, dirname, join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { OrreryError } from "../errors.ts";
 import { silent, throwIfCancelled, type Progress } from "../progress.ts";
-import { hashPackets, openVideoWriter, probeVideo, readFrames } from "../video/index.ts";
+import { hashPackets, openVideoWriter, probeVideo, readFrames, type Frame } from "../video/index.ts";
 import { signC2pa, type ContentStatement, type SignedFile } from "./c2pa.ts";
 import { fingerprintMeter } from "./fingerprint.ts";
 import { openContentCredential, openRecordKey, openWatermarkKey, type HomeOptions } from "./keys.ts";
 import { register } from "./registry.ts";
 import type { Strength } from "./watermark/embed.ts";
-import { embedWatermark, newWatermarkId, workingSize } from "./watermark/watermark.ts";
+import { openWatermarkModel } from "./watermark/onnx-model.ts";
+import { embedWatermark, newWatermarkId, payloadOf, workingSize } from "./watermark/watermark.ts";
 
 export interface SealOptions extends HomeOptions {
   /** Where the generation's record is, for the registry. */
@@ -49,6 +50,8 @@ export async function sealFile(inPath: string, outPath: string, statement: Conte
 
 export interface MarkFileOptions extends SealOptions {
   strength?: Strength;
+  /** Folder of a watermark model of the user's, to be used instead of the built-in watermark. */
+  watermarkModel?: string;
   /** Quality of the new file, lower is better. Default 18. */
   crf?: number;
   /** Default: a new number. */
@@ -72,11 +75,20 @@ export async function markFile(inPath: string, outPath: string, options: MarkFil
   const [info, key] = await Promise.all([probeVideo(inPath, { signal }), openWatermarkKey(options), openContentCredential(options), openRecordKey(options)]);
   const temporary = join(dirname(outPath), `.${basename(outPath)}.${process.pid}-${randomBytes(4).toString("hex")}.marking.mp4`);
   let frameCount = 0;
+  payloadOf(watermarkId);
+  const model = options.watermarkModel === undefined ? undefined : await openWatermarkModel(options.watermarkModel);
+  async function* markedByModel(frames: AsyncIterable<Frame>): AsyncGenerator<Frame, void, void> {
+    for await (const frame of frames) {
+      await model!.mark(frame, payloadOf(watermarkId));
+      yield frame;
+    }
+  }
   try {
     const writer = await openVideoWriter(temporary, { width: info.width, height: info.height, fps: info.fps, ...(crf === undefined ? {} : { crf }), signal });
     try {
       const frames = readFrames(inPath, { info, ...(info.isVariableFrameRate ? { fps: info.fps } : {}), signal });
-      for await (const { pixels } of embedWatermark(frames, { key, id: watermarkId, ...(strength === undefined ? {} : { strength }) })) {
+      const marked = model === undefined ? embedWatermark(frames, { key, id: watermarkId, ...(strength === undefined ? {} : { strength }) }) : markedByModel(frames);
+      for await (const { pixels } of marked) {
         await writer.write(pixels);
         frameCount += 1;
         progress({ stage: `marking ${basename(inPath)}`, done: frameCount, ...(info.frameCount === undefined ? {} : { total: info.frameCount }), unit: "frames" });
@@ -90,6 +102,6 @@ export async function markFile(inPath: string, outPath: string, options: MarkFil
     const signed = await sealFile(temporary, outPath, { ...parent, ...statement, watermarkId }, options);
     return { ...signed, path: outPath, watermarkId, frameCount };
   } finally {
-    await rm(temporary, { force: true });
+    await Promise.all([rm(temporary, { force: true }), model?.close()]);
   }
 }

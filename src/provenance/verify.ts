@@ -13,6 +13,7 @@ import { fingerprintMeter } from "./fingerprint.ts";
 import { openWatermarkKey, type HomeOptions } from "./keys.ts";
 import { searchRegistry, type RegistryMatch } from "./registry.ts";
 import { changesOf, type PictureChanges } from "./watermark/changes.ts";
+import { openWatermarkModel, type WatermarkModel } from "./watermark/onnx-model.ts";
 import { detectWatermarkInFile, type WatermarkReport } from "./watermark/watermark.ts";
 
 /**
@@ -40,6 +41,8 @@ export interface Verification {
 }
 
 export interface VerifyOptions extends HomeOptions {
+  /** Folder of a watermark model of the user's, to be asked as well. */
+  watermarkModel?: string;
   progress?: Progress;
   signal?: AbortSignal | undefined;
 }
@@ -52,21 +55,35 @@ export async function verifyFile(path: string, options: VerifyOptions = {}): Pro
   throwIfCancelled(signal, `verifying ${path}`);
   const meter = fingerprintMeter(info.durationS);
   let frame: Picture | undefined;
-  const watermark = await detectWatermarkInFile(path, key, {
-    info, progress, signal,
-    onFrame(picture, timeS) {
-      meter.add(picture, timeS);
-      if (frame === undefined || timeS <= info.durationS / 2) frame = picture;
-    },
-  });
+  const model = options.watermarkModel === undefined ? undefined : await openWatermarkModel(options.watermarkModel);
+  let watermark: WatermarkReport;
+  try {
+    watermark = await detectWatermarkInFile(path, key, {
+      info, progress, signal,
+      async onFrame(picture, timeS) {
+        meter.add(picture, timeS);
+        if (frame === undefined || timeS <= info.durationS / 2) frame = picture;
+        await model?.look(picture);
+      },
+    });
+    if (model !== undefined && watermark.found !== "payload") watermark = withModel(watermark, model);
+  } finally {
+    await model?.close();
+  }
   const { plain, mirrored } = meter.result();
   const watermarkId = watermark.id ?? credential.watermarkId;
   const registry = await searchRegistry({ sha256, packetsSha256, watermarkId, manifestId: credential.manifestId, fingerprints: [plain, mirrored] }, { ...options, signal });
   const original = registry.find((match) => match.entry.genuine && match.by.some((kind) => kind !== "fingerprint"))?.entry;
-  const changes = watermark.found === "nothing" ? undefined : changesOf(watermark, info, original);
+  const changes = watermark.found === "nothing" || watermark.model !== undefined ? undefined : changesOf(watermark, info, original);
   const { verdict, conclusion } = conclude(credential, watermark, registry, sha256, changes);
   const { width, height, fps, durationS, codec } = info;
   return { path, sha256, verdict, conclusion, video: { width, height, fps, durationS, codec }, credential, watermark, ...(changes === undefined ? {} : { changes }), registry, frame: frame! };
+}
+
+/** What a model of the user's read, where the built-in watermark was not found. */
+function withModel(watermark: WatermarkReport, model: WatermarkModel): WatermarkReport {
+  const { payload } = model.result();
+  return payload === undefined ? watermark : { ...watermark, found: "payload", id: payload.toString(16).padStart(16, "0"), falseAlarm: 2 ** -24, model: model.name };
 }
 
 export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {

@@ -20,13 +20,14 @@ export const command = defineCommand({
     source: choice(["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia", "digitalCapture"], { help: "how it was made, in IPTC's words (default: say only that it was marked)" }),
     model: text({ metavar: "NAME", help: "the model that made it" }),
     id: text({ metavar: "HEX", help: "number of the watermark, 16 hexadecimal digits (default: a new one)" }),
+    watermarkModel: text({ metavar: "DIR", help: "mark with a model of your own instead: watermark.json, encoder and decoder as ONNX" }),
     crf: integer({ min: 0, max: 51, default: 18, help: "quality of the new file, lower is better" }),
   },
-  async run({ args: { file }, options: { out, strength, source, model, id, crf }, output, progress, signal }) {
+  async run({ args: { file }, options: { out, strength, source, model, id, crf, watermarkModel }, output, progress, signal }) {
     if (model !== undefined && source === undefined) throw new OrreryError("bad_argument", "--model names the model that made the video, so --source is needed as well, such as trainedAlgorithmicMedia");
     const { markFile } = await import("../../provenance/index.ts");
     const statement = { ...(source === undefined ? {} : { source }), ...(model === undefined ? {} : { model: { name: model } }) };
-    const marked = await markFile(file, out, { strength, crf, statement, ...(id === undefined ? {} : { watermarkId: id.toLowerCase() }), progress, signal });
+    const marked = await markFile(file, out, { strength, crf, statement, ...(watermarkModel === undefined ? {} : { watermarkModel }), ...(id === undefined ? {} : { watermarkId: id.toLowerCase() }), progress, signal });
     output.text(`${marked.path}: ${marked.frameCount} frames marked with ${marked.watermarkId}, signed as ${marked.manifestId}`);
     output.data(marked);
   },

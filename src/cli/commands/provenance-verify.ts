@@ -15,10 +15,13 @@ export const command = defineCommand({
     { type: "orrery provenance verify clip.mp4 --json", does: "every finding as JSON" },
   ],
   args: { file: one("video file", "FILE") },
-  options: { picture: text({ metavar: "FILE.png", help: "draw what was found where" }) },
-  async run({ args: { file }, options: { picture }, output, progress, signal }) {
+  options: {
+    picture: text({ metavar: "FILE.png", help: "draw what was found where" }),
+    watermarkModel: text({ metavar: "DIR", help: "also ask a watermark model of your own: watermark.json, encoder and decoder as ONNX" }),
+  },
+  async run({ args: { file }, options: { picture, watermarkModel }, output, progress, signal }) {
     const { evidencePicture, openWatermarkKey, verifyFile, watermarkWords } = await import("../../provenance/index.ts");
-    const result = await verifyFile(file, { progress, signal });
+    const result = await verifyFile(file, { ...(watermarkModel === undefined ? {} : { watermarkModel }), progress, signal });
     if (picture !== undefined) {
       const { writePng } = await import("../../video/index.ts");
       await writePng(picture, evidencePicture(result, await openWatermarkKey()));

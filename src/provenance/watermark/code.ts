@@ -7,6 +7,8 @@
 
 export const payloadBits = 64;
 const crcBits = 24;
+/** Payload and CRC. */
+export const wordBits = payloadBits + crcBits;
 export const codeLength = 512;
 const levels = Math.log2(codeLength);
 /** Paths that the decoder keeps: each may pass the CRC by chance, which counts in the rate of false alarms. */
@@ -16,7 +18,7 @@ export const listSize = 8;
 const carriers: Int32Array = (() => {
   const weight = (index: number): number => Array.from({ length: levels }, (_, j) => ((index >> j) & 1) * 2 ** (j / 4)).reduce((a, b) => a + b, 0);
   const order = Array.from({ length: codeLength }, (_, index) => index).toSorted((a, b) => weight(b) - weight(a));
-  return Int32Array.from(order.slice(0, payloadBits + crcBits)).toSorted();
+  return Int32Array.from(order.slice(0, wordBits)).toSorted();
 })();
 const isCarrier = new Uint8Array(codeLength);
 for (const index of carriers) isCarrier[index] = 1;
@@ -33,14 +35,25 @@ function crc24(bits: Uint8Array): number {
 
 const toBits = (value: bigint): Uint8Array => Uint8Array.from({ length: payloadBits }, (_, i) => Number((value >> BigInt(payloadBits - 1 - i)) & 1n));
 
-/** Codes 64 bits as 512 bits (0 or 1). */
-export function encodePayload(payload: bigint): Uint8Array {
+/** Payload and CRC as 88 bits. */
+export function wordOf(payload: bigint): Uint8Array {
   const bits = toBits(payload);
   const crc = crc24(bits);
+  return Uint8Array.from({ length: wordBits }, (_, i) => (i < payloadBits ? bits[i]! : (crc >> (wordBits - 1 - i)) & 1));
+}
+
+/** The payload of 88 bits, or undefined when the CRC does not hold. */
+export function payloadOfWord(word: Uint8Array): bigint | undefined {
+  const payload = word.subarray(0, payloadBits);
+  const crc = word.subarray(payloadBits).reduce((sum, bit) => sum * 2 + bit, 0);
+  return crc24(payload) === crc ? payload.reduce((sum, bit) => sum * 2n + BigInt(bit), 0n) : undefined;
+}
+
+/** Codes 64 bits as 512 bits (0 or 1). */
+export function encodePayload(payload: bigint): Uint8Array {
+  const bits = wordOf(payload);
   const word = new Uint8Array(codeLength);
-  carriers.forEach((index, i) => {
-    word[index] = i < payloadBits ? bits[i]! : (crc >> (crcBits - 1 - (i - payloadBits))) & 1;
-  });
+  carriers.forEach((index, i) => (word[index] = bits[i]!));
   for (let half = 1; half < codeLength; half *= 2)
     for (let start = 0; start < codeLength; start += 2 * half)
       for (let i = start; i < start + half; i++) word[i]! ^= word[i + half]!;
@@ -70,10 +83,8 @@ export function decodePayload(soft: Float32Array): bigint | undefined {
     for (const path of paths) ascend(path, index);
   }
   for (const { bits } of paths.toSorted((a, b) => a.cost - b.cost)) {
-    const word = Uint8Array.from(carriers, (index) => bits[index]!);
-    const payload = word.subarray(0, payloadBits);
-    const crc = word.subarray(payloadBits).reduce((sum, bit) => sum * 2 + bit, 0);
-    if (crc24(payload) === crc) return payload.reduce((sum, bit) => sum * 2n + BigInt(bit), 0n);
+    const payload = payloadOfWord(Uint8Array.from(carriers, (index) => bits[index]!));
+    if (payload !== undefined) return payload;
   }
   return undefined;
 }
@@ -91,10 +102,13 @@ function newPath(soft: Float32Array): Path {
 function descend({ llr, left }: Path, index: number): void {
   const from = index === 0 ? levels - 1 : Math.min(levels - 1, 31 - Math.clz32(index & -index));
   for (let level = from; level >= 0; level--) {
-    const [above, here, half] = [llr[level + 1]!, llr[level]!, 2 ** level];
+    const above = llr[level + 1]!;
+    const here = llr[level]!;
+    const half = 1 << level;
     if (((index >> level) & 1) === 0) {
       for (let i = 0; i < half; i++) {
-        const [a, b] = [above[i]!, above[i + half]!];
+        const a = above[i]!;
+        const b = above[i + half]!;
         const smaller = Math.min(Math.abs(a), Math.abs(b));
         here[i] = a < 0 === b < 0 ? smaller : -smaller;
       }

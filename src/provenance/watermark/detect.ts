@@ -47,9 +47,9 @@ const cells = side * side;
 const perChip = side / tileChips;
 /** Chips by which a wrong size may be off from one end of the frame to the other. */
 const sizeStep = 0.6;
-const mostDecoded = 24;
+const mostDecoded = 10;
 /** Below this no place is worth decoding: noise alone reaches 5 over all places. */
-const leastZ = 3.6;
+const leastZ = 4;
 /** Chance at which a mark without a readable payload is still called present. */
 const presenceChance = 1e-6;
 const transform = fourier(side);
@@ -145,9 +145,15 @@ function templatesOf(key: Uint8Array): Templates {
   return { layout, plain: grid(bilinear), mirrored: grid((x, y) => bilinear(side - 1 - x, y)), bump: grid((x, y) => tent(x) * tent(y)) };
 }
 
-/** Adds all repetitions of the tile up, and divides its spectrum by the local mean of its power. */
+// Hundreds of sizes are looked at one after the other: memory for one is enough.
+const [folded, both] = [newGrid(side), newGrid(side)];
+const power = new Float32Array(cells);
+
+/** Valid until the next call. Adds all repetitions of the tile up, and divides its spectrum by the local mean of its power. */
 function foldAndWhiten({ width, height, sum }: Residual, chipX: number, chipY: number): Grid {
-  const grid = newGrid(side);
+  const grid = folded;
+  grid.re.fill(0);
+  grid.im.fill(0);
   const cellOf = (length: number, chip: number) => Uint8Array.from({ length }, (_, i) => Math.floor((((i + 0.5) / chip) % tileChips) * perChip));
   const [columns, rows] = [cellOf(width, chipX), cellOf(height, chipY)];
   for (let y = 0, i = 0; y < height; y++) {
@@ -156,9 +162,8 @@ function foldAndWhiten({ width, height, sum }: Residual, chipX: number, chipY: n
   }
   transform.forward(grid);
   grid.re[0] = grid.im[0] = 0;
-  const power = new Float32Array(cells);
   let mean = 0;
-  for (let i = 0; i < cells; i++) mean += (power[i] = grid.re[i]! ** 2 + grid.im[i]! ** 2);
+  for (let i = 0; i < cells; i++) mean += power[i] = grid.re[i]! * grid.re[i]! + grid.im[i]! * grid.im[i]!;
   mean /= cells;
   const smooth = wrappedMean(power);
   for (let i = 0; i < cells; i++) {
@@ -169,37 +174,30 @@ function foldAndWhiten({ width, height, sum }: Residual, chipX: number, chipY: n
   return grid;
 }
 
-/** Mean over 5 x 5 neighbours of a grid without borders. */
+const [across5, mean5] = [new Float32Array(cells), new Float32Array(cells)];
+
+/** Mean over 5 x 5 neighbours of a grid without borders; valid until the next call. */
 function wrappedMean(from: Float32Array): Float32Array {
-  const [across, result] = [new Float32Array(cells), new Float32Array(cells)];
+  const last = side - 1;
+  for (let y = 0; y < cells; y += side)
+    for (let x = 0; x < side; x++)
+      across5[y + x] = from[y + ((x - 2) & last)]! + from[y + ((x - 1) & last)]! + from[y + x]! + from[y + ((x + 1) & last)]! + from[y + ((x + 2) & last)]!;
   for (let y = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) {
-      let total = 0;
-      for (let d = -2; d <= 2; d++) total += from[y * side + ((x + d) & (side - 1))]!;
-      across[y * side + x] = total;
-    }
+    const [a, b, c, d] = [((y - 2) & last) * side, ((y - 1) & last) * side, ((y + 1) & last) * side, ((y + 2) & last) * side];
+    for (let x = 0; x < side; x++) mean5[y * side + x] = (across5[a + x]! + across5[b + x]! + across5[y * side + x]! + across5[c + x]! + across5[d + x]!) / 25;
   }
-  for (let y = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) {
-      let total = 0;
-      for (let d = -2; d <= 2; d++) total += across[((y + d) & (side - 1)) * side + x]!;
-      result[y * side + x] = total / 25;
-    }
-  }
-  return result;
+  return mean5;
 }
 
 /** Compares with the known chips at every shift, plain and mirrored; gives the two best places of each. */
 function look(residual: Residual, { plain, mirrored }: Templates, chipX: number, chipY: number): Place[] {
   const data = foldAndWhiten(residual, chipX, chipY);
-  const both = newGrid(side);
   // Two real surfaces in one transform: one comes out as the real part, the other as the imaginary one.
   for (let i = 0; i < cells; i++) {
-    const [re, im] = [data.re[i]!, data.im[i]!];
-    const [ar, ai] = [re * plain.re[i]! - im * plain.im[i]!, re * plain.im[i]! + im * plain.re[i]!];
-    const [br, bi] = [re * mirrored.re[i]! - im * mirrored.im[i]!, re * mirrored.im[i]! + im * mirrored.re[i]!];
-    both.re[i] = ar - bi;
-    both.im[i] = ai + br;
+    const re = data.re[i]!;
+    const im = data.im[i]!;
+    both.re[i] = re * (plain.re[i]! - mirrored.im[i]!) - im * (plain.im[i]! + mirrored.re[i]!);
+    both.im[i] = re * (plain.im[i]! + mirrored.re[i]!) + im * (plain.re[i]! - mirrored.im[i]!);
   }
   transform.inverse(both);
   return [...peaks(both.re, false), ...peaks(both.im, true)].map((peak) => ({ chipX, chipY, ...peak }));
@@ -213,10 +211,11 @@ function peaks(surface: Float64Array, mirrored: boolean): Pick<Place, "x" | "y" 
   let except = -1;
   for (let round = 0; round < 2; round++) {
     let best = -1;
+    let most = -Infinity;
     for (let i = 0; i < cells; i++) {
-      if (best >= 0 && surface[i]! <= surface[best]!) continue;
-      if (except >= 0 && near(i, except)) continue;
+      if (surface[i]! <= most || (except >= 0 && near(i, except))) continue;
       best = i;
+      most = surface[i]!;
     }
     const [x, y] = [best % side, Math.floor(best / side)];
     const value = (dx: number, dy: number) => surface[((y + dy) & (side - 1)) * side + ((x + dx) & (side - 1))]!;
@@ -263,7 +262,8 @@ function refine(residual: Residual, templates: Templates, start: Place): Place {
 function decode(residual: Residual, { layout, bump }: Templates, place: Place, sizesTried: number, placesTried: number): Detection | undefined {
   const data = foldAndWhiten(residual, place.chipX, place.chipY);
   for (let i = 0; i < cells; i++) {
-    const [re, im] = [data.re[i]!, data.im[i]!];
+    const re = data.re[i]!;
+    const im = data.im[i]!;
     data.re[i] = re * bump.re[i]! - im * bump.im[i]!;
     data.im[i] = re * bump.im[i]! + im * bump.re[i]!;
   }

@@ -36,8 +36,10 @@ export function fourier(side: number): Fourier {
       const stride = side / (2 * half);
       for (let block = 0; block < side; block += 2 * half) {
         for (let k = 0; k < half; k++) {
-          const [c, s] = [cos[k * stride]!, sign * sin[k * stride]!];
-          const [a, b] = [block + k, block + k + half];
+          const c = cos[k * stride]!;
+          const s = sign * sin[k * stride]!;
+          const a = block + k;
+          const b = a + half;
           const tr = re[b]! * c - im[b]! * s;
           const ti = re[b]! * s + im[b]! * c;
           re[b] = re[a]! - tr;

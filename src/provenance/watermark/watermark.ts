@@ -62,6 +62,8 @@ export interface WatermarkReport extends Omit<Detection, "payload"> {
   /** The size at which frames were looked at. */
   width: number;
   height: number;
+  /** The model of the user's that read the number; absent where the built-in watermark was read. */
+  model?: string;
   /** What was looked at, for a picture of where the mark was found. */
   residual: Residual;
 }
@@ -90,8 +92,8 @@ export interface DetectOptions {
   /** Frames to look at, spread over the video. Default 48. */
   frames?: number;
   info?: VideoInfo;
-  /** Told of every frame that is looked at. */
-  onFrame?: (frame: Picture, timeS: number) => void;
+  /** Told of every frame that is looked at; waited for. */
+  onFrame?: (frame: Picture, timeS: number) => void | Promise<void>;
   progress?: Progress;
   signal?: AbortSignal | undefined;
 }
@@ -108,7 +110,7 @@ export async function detectWatermarkInFile(path: string, key: Uint8Array, optio
   let done = 0;
   for await (const frame of readFrames(path, { info, width, height, fit: "stretch", ...thinned, maxFrames: wanted + 1, signal })) {
     meter.add(frame.pixels);
-    options.onFrame?.(frame, frame.timeS);
+    await options.onFrame?.(frame, frame.timeS);
     done += 1;
     progress({ stage: "looking for the watermark", done, total: wanted, unit: "frames" });
   }
