@@ -12,7 +12,7 @@ export { searchRegistry, readRegistry, register, registryPath, type MatchKind, t
 export { openWatermarkModel, type WatermarkModel } from "./watermark/onnx-model.ts";
 export { strengthNames, strengths, type Strength } from "./watermark/embed.ts";
 export {
-  detectWatermark, detectWatermarkInFile, embedWatermark, markClip, newWatermarkId, workingSize,
+  carriesWatermark, detectWatermark, detectWatermarkInFile, embedWatermark, markClip, newWatermarkId, workingSize,
   type DetectOptions, type MarkOptions, type WatermarkReport,
 } from "./watermark/watermark.ts";
 export { evidencePicture, watermarkWords } from "./evidence.ts";

@@ -15,7 +15,7 @@ import { openContentCredential, openRecordKey, openWatermarkKey, type HomeOption
 import { register } from "./registry.ts";
 import type { Strength } from "./watermark/embed.ts";
 import { openWatermarkModel } from "./watermark/onnx-model.ts";
-import { embedWatermark, newWatermarkId, payloadOf, workingSize } from "./watermark/watermark.ts";
+import { carriesWatermark, embedWatermark, newWatermarkId, payloadOf, workingSize } from "./watermark/watermark.ts";
 
 export interface SealOptions extends HomeOptions {
   /** Where the generation's record is, for the registry. */
@@ -65,6 +65,8 @@ export interface MarkedFile extends SignedFile {
   path: string;
   watermarkId: string;
   frameCount: number;
+  /** How well a video of this size carries the built-in watermark; see `carriesWatermark`. */
+  carries: "well" | "weakly" | "hardly";
 }
 
 /** Marks any video. Sound is not carried over. Errors as `readFrames`, `openVideoWriter` and `signC2pa`; on failure no file is left. */
@@ -100,7 +102,7 @@ export async function markFile(inPath: string, outPath: string, options: MarkFil
     throwIfCancelled(signal, `marking ${inPath}`);
     const parent = statement.source === undefined ? { parent: inPath } : {};
     const signed = await sealFile(temporary, outPath, { ...parent, ...statement, watermarkId }, options);
-    return { ...signed, path: outPath, watermarkId, frameCount };
+    return { ...signed, path: outPath, watermarkId, frameCount, carries: carriesWatermark(info.width, info.height) };
   } finally {
     await Promise.all([rm(temporary, { force: true }), model?.close()]);
   }

@@ -29,6 +29,8 @@ export const command = defineCommand({
     const statement = { ...(source === undefined ? {} : { source }), ...(model === undefined ? {} : { model: { name: model } }) };
     const marked = await markFile(file, out, { strength, crf, statement, ...(watermarkModel === undefined ? {} : { watermarkModel }), ...(id === undefined ? {} : { watermarkId: id.toLowerCase() }), progress, signal });
     output.text(`${marked.path}: ${marked.frameCount} frames marked with ${marked.watermarkId}, signed as ${marked.manifestId}`);
+    if (watermarkModel === undefined && marked.carries !== "well")
+      output.text(`note: a video this small ${marked.carries} carries the watermark${marked.carries === "weakly" ? ": strong compression or scaling down removes it" : ": it may not be readable even in this file"}; the credential and the registry hold in any case`);
     output.data(marked);
   },
 });

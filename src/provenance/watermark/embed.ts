@@ -35,8 +35,6 @@ export interface Embedder {
 
 const block = 8;
 const mostGain = 1.35;
-/** Mean power of the pattern: of a bilinear interpolation between independent signs, (2/3)^2. */
-const patternPower = 4 / 9;
 
 /** Prepares to mark frames of one size. @throws `bad_argument` for a payload that is not 64 bits, or an unknown strength. */
 export function openEmbedder({ width, height, key, payload, strength = "crf-33" }: EmbedOptions): Embedder {
@@ -44,7 +42,11 @@ export function openEmbedder({ width, height, key, payload, strength = "crf-33" 
   if (!Object.hasOwn(strengths, strength)) throw new OrreryError("bad_argument", `watermark strength "${strength}" was given; expected one of ${strengthNames.join(", ")}`);
   const { amplitude, psnrDb } = strengths[strength];
   const pattern = renderPattern(tileOf(layoutOf(key), payload), width, height);
-  const mostPower = (255 / 10 ** (psnrDb / 20)) ** 2;
+  // Rounding to whole grey levels adds a twelfth.
+  const mostPower = (255 / 10 ** (psnrDb / 20)) ** 2 - 1 / 12;
+  let patternPower = 0;
+  for (const value of pattern) patternPower += value * value;
+  patternPower /= pattern.length;
   const [columns, rows] = [Math.ceil(width / block), Math.ceil(height / block)];
   const amplitudes = new Float32Array(columns * rows);
   const activity = new Float32Array(columns * rows);

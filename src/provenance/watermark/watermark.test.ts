@@ -8,7 +8,7 @@ import { strengths, strengthNames } from "./embed.ts";
 import { fourier, newGrid } from "./fft.ts";
 import { chipSize, layoutOf, renderPattern, syncChips, tileOf } from "./pattern.ts";
 import { boxMean } from "./residual.ts";
-import { detectWatermark, detectWatermarkInFile, embedWatermark, markClip, newWatermarkId, payloadOf } from "./watermark.ts";
+import { carriesWatermark, detectWatermark, detectWatermarkInFile, embedWatermark, markClip, newWatermarkId, payloadOf } from "./watermark.ts";
 import { upperTail } from "./detect.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "orrery-watermark-"));
@@ -59,6 +59,7 @@ describe("marking", () => {
     await two.next();
     await expect(two.next()).rejects.toThrow(/a frame of 12 bytes/);
     expect(newWatermarkId()).toMatch(/^[0-9a-f]{16}$/);
+    expect([carriesWatermark(1280, 720), carriesWatermark(640, 360), carriesWatermark(64, 64)]).toEqual(["well", "weakly", "hardly"]);
   });
 });
 

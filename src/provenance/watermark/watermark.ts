@@ -56,6 +56,16 @@ export function markClip(clip: Clip, { key, id, strength }: MarkOptions): Clip {
   return marked;
 }
 
+/**
+ * How much of the watermark a video of this size can be expected to carry, by the measurements in benchmarks/provenance:
+ * `well` through all the changes named there; `weakly` through moderate compression only; `hardly` at all, because fewer
+ * pixels than the pattern needs are there.
+ */
+export function carriesWatermark(width: number, height: number): "well" | "weakly" | "hardly" {
+  if (Math.min(width, height) >= 540) return "well";
+  return width * height >= 280 * 160 ? "weakly" : "hardly";
+}
+
 export interface WatermarkReport extends Omit<Detection, "payload"> {
   /** 16 hexadecimal digits; present where `found` is "payload". */
   id?: string;
