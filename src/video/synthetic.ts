@@ -20,6 +20,8 @@ export interface DemoClipOptions {
   fps?: number;
   /** Which throw: a whole number. Default 0. */
   seed?: number;
+  /** Which wood, paint and plaster the room has. Default: that of `seed`, so every throw has a room of its own. */
+  room?: number;
   /** Seconds after which the balls are tossed up again, for footage in which they never come to rest; 0 for a single throw. Default 0. */
   tossEveryS?: number;
 }
@@ -75,8 +77,8 @@ export async function makeDemoClip(path: string, options: DemoClipOptions & Writ
 }
 
 function begin(options: DemoClipOptions): Required<DemoClipOptions> & { painter: RoomPainter; next: () => Ball[] } {
-  const { width = 320, height = 180, frames = 90, fps = 30, seed = 0, tossEveryS = 0 } = options;
-  for (const [name, value, least, most] of [["width", width, 16, 4096], ["height", height, 16, 4096], ["frames", frames, 1, 1e6], ["seed", seed, 0, 2 ** 32 - 1]] as const) {
+  const { width = 320, height = 180, frames = 90, fps = 30, seed = 0, room: roomSeed = seed, tossEveryS = 0 } = options;
+  for (const [name, value, least, most] of [["width", width, 16, 4096], ["height", height, 16, 4096], ["frames", frames, 1, 1e6], ["seed", seed, 0, 2 ** 32 - 1], ["room", roomSeed, 0, 2 ** 32 - 1]] as const) {
     if (!(Number.isInteger(value) && value >= least && value <= most)) throw new OrreryError("bad_argument", `${name} ${value} was given; expected a whole number from ${least} to ${most}`);
   }
   if (!(fps >= 1 && fps <= 240)) throw new OrreryError("bad_argument", `fps ${fps} was given; expected 1 to 240`);
@@ -94,7 +96,7 @@ function begin(options: DemoClipOptions): Required<DemoClipOptions> & { painter:
     shown++;
     return balls;
   };
-  return { width, height, frames, fps, seed, tossEveryS, painter: paintRoom(room, width, height, seed), next };
+  return { width, height, frames, fps, seed, room: roomSeed, tossEveryS, painter: paintRoom(room, width, height, roomSeed), next };
 }
 
 function throwBalls(room: Room, random: () => number): Ball[] {

@@ -32,10 +32,10 @@ describe("footage", () => {
 
   test("takes any size, rate, rotation and depth, and says what it does to each", async () => {
     const plain = await chooseFootage([at("plain.mp4"), at("turned.mp4"), at("deep.mkv"), at("text.mp4")], recipe, false, quiet);
-    expect(plain).toMatchObject({ width: 128, height: 96, fps: 12, heldS: recipe.shown / 12 });
+    expect(plain).toMatchObject({ width: 64, height: 48, fps: 12, heldS: recipe.shown / 12 });
     expect(plain.clips.map(({ notes }) => notes.join("; "))).toEqual(["", expect.stringMatching(/turned upright by 90.*cropped/), expect.stringMatching(/10 bits.*cropped/)]);
     expect(plain.rejected).toMatchObject([{ reason: expect.stringMatching(/text\.mp4/) as string }]);
-    expect(await chooseFootage([at("turned.mp4")], recipe, false, quiet)).toMatchObject({ width: 96, height: 128 });
+    expect(await chooseFootage([at("turned.mp4")], recipe, false, quiet)).toMatchObject({ width: 48, height: 64 });
   });
 
   test("goes faster for a short clip, leaves out what is too short, and says so when nothing is left", async () => {

@@ -31,7 +31,7 @@ export interface Footage {
   heldS: number;
 }
 
-/** The demo's own footage. */
+/** The demo's own footage: several throws into one room, as one camera would see them. */
 export const ownFootage = { throws: 8, width: 160, height: 100, fps: 12, seconds: 5 } as const;
 
 /** Films what is not there yet. */
@@ -43,7 +43,7 @@ export async function filmThrows(folder: string, progress: Progress, signal: Abo
   for (let i = 0; i < throws; i++) {
     throwIfCancelled(signal, "the demo");
     const path = join(folder, `throw-${String(i + 1).padStart(2, "0")}.mp4`);
-    if (!(await stat(path).catch(() => undefined))) await makeDemoClip(path, { width, height, frames: fps * seconds, fps, seed: i, signal });
+    if (!(await stat(path).catch(() => undefined))) await makeDemoClip(path, { width, height, frames: fps * seconds, fps, seed: i, room: 0, signal });
     paths.push(path);
     progress({ stage: "filming balls in a room", done: i + 1, total: throws, unit: "clips" });
   }
