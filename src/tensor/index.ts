@@ -20,3 +20,4 @@ export { grad, vjp } from "./grad.ts";
 export { compile, type CompileOptions, type Program, type ValueSpec } from "./compile.ts";
 export { evaluateGraph } from "./interpret.ts";
 export type { ExternalWeight, Weight } from "./onnx/writer.ts";
+export { readForeignModel, type ForeignModel, type ForeignValue } from "./onnx/foreign.ts";

@@ -13,8 +13,8 @@ export type HidingMethod = (typeof hidingMethods)[number];
 /** Blocks along each side of a face. */
 const blocks = 5;
 
-/** Whether a face is large enough to be hidden: the reference leaves out what is narrower or lower than `minSize`. */
-export const isLargeEnough = ([left, top, right, bottom]: Box, minSize: number): boolean => right - left >= minSize && bottom - top >= minSize;
+/** Whether a face is large enough to be hidden: the reference leaves out what is, in whole pixels, narrower or lower than `minSize`. */
+export const isLargeEnough = ([left, top, right, bottom]: Box, minSize: number): boolean => Math.trunc(right) - Math.trunc(left) >= minSize && Math.trunc(bottom) - Math.trunc(top) >= minSize;
 
 /** A box with `margin` of its size more on every side. */
 export function widen([left, top, right, bottom]: Box, margin: number): Box {

@@ -11,7 +11,7 @@ import { bindWeights, readJson, type Bound } from "../../registry/index.ts";
 import { cast, constant, flip, input, sub, transpose, type Tensor } from "../../tensor/index.ts";
 import type { Runtime } from "../../tensor/runtime/node.ts";
 import type { Picture } from "../../video/index.ts";
-import { openCheckpoint, renameCheckpoint, type Checkpoint } from "../../weights/index.ts";
+import { openCheckpoint, type Checkpoint } from "../../weights/index.ts";
 import { detectFaces, parseRetinaFaceConfig, priorBoxes, retinaFace, retinaFaceClassName, type RetinaFaceConfig } from "../retinaface/index.ts";
 import { pictureGraphs } from "./compiled.ts";
 import type { FaceNetwork } from "./ssd/detector.ts";
@@ -28,7 +28,7 @@ export const retinaFaceInput = (pictures: Tensor): Tensor => sub(flip(cast(trans
  * @throws `file_not_found`, `bad_config`, `bad_checkpoint`, `unsafe_checkpoint`.
  */
 export async function openRetinaFace(path: string, runtime: Runtime): Promise<FaceNetwork & { config: RetinaFaceConfig }> {
-  const checkpoint = await openWithoutPrefix(path);
+  const checkpoint = await openCheckpoint(path);
   let bound: Bound;
   let config: RetinaFaceConfig;
   let sha256: string;
@@ -57,14 +57,6 @@ export async function openRetinaFace(path: string, runtime: Runtime): Promise<Fa
     },
     release: () => graphs.release(),
   };
-}
-
-/** The reference saves its weights from a data-parallel wrapper, which puts `module.` before every name. */
-async function openWithoutPrefix(path: string): Promise<Checkpoint> {
-  const checkpoint = await openCheckpoint(path);
-  const names = checkpoint.names();
-  if (!names.every((name) => name.startsWith("module."))) return checkpoint;
-  return renameCheckpoint(checkpoint, new Map(names.map((name) => [name.slice("module.".length), name])));
 }
 
 async function configOf(path: string, checkpoint: Checkpoint): Promise<RetinaFaceConfig> {

@@ -2,13 +2,11 @@
  * The bundled detector at work: its weights from the file beside this one, and decoding. Looks once at a picture as it is;
  * scaling and tiling are `../views.ts`'s business.
  */
-import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { OrreryError } from "../../../errors.ts";
 import { parameters } from "../../../nn/index.ts";
 import type { Runtime } from "../../../tensor/runtime/node.ts";
 import type { Picture } from "../../../video/index.ts";
-import { openSafetensors } from "../../../weights/index.ts";
+import { readQuantized } from "../../quantized.ts";
 import { pictureGraphs } from "../compiled.ts";
 import type { FaceBox } from "../face.ts";
 import { suppress } from "../views.ts";
@@ -16,25 +14,7 @@ import { ssdFaces, ssdPriors } from "./network.ts";
 
 const weightsFile = fileURLToPath(new URL("./weights.safetensors", import.meta.url));
 
-/** The weights as floats: bytes times a scale plus an offset, one pair for each tensor. */
-export async function readSsdWeights(path = weightsFile): Promise<{ weights: Map<string, Float32Array>; sha256: string }> {
-  const checkpoint = await openSafetensors(path);
-  try {
-    const scales = JSON.parse(checkpoint.metadata.get("quantization") ?? "{}") as Record<string, readonly [scale: number, offset: number]>;
-    const weights = new Map<string, Float32Array>();
-    const hash = createHash("sha256");
-    for (const name of checkpoint.names().sort()) {
-      const range = scales[name];
-      if (!range) throw new OrreryError("bad_checkpoint", `${path} does not say what the bytes of ${name} mean; it is not the file that belongs here`);
-      const bytes = await checkpoint.read(name);
-      hash.update(name).update(JSON.stringify(range)).update(bytes);
-      weights.set(name, Float32Array.from(bytes, (byte) => byte * range[0] + range[1]));
-    }
-    return { weights, sha256: hash.digest("hex") };
-  } finally {
-    await checkpoint.close();
-  }
-}
+export const readSsdWeights = (): ReturnType<typeof readQuantized> => readQuantized(weightsFile);
 
 export interface FaceNetwork {
   sha256: string;
