@@ -109,11 +109,11 @@ describe("SigLIP and the reference's classifier", () => {
   });
 
   test("switched off is blocked: a policy without a guard of videos lets none pass", async () => {
-    const verdicts = await check("  - { name: blocklist, stages: [prompt] }\n", [picture(16, 16, 1)]);
+    const verdicts = await check("  - { name: other, kind: nsfw, stages: [prompt] }\n", [picture(16, 16, 1)]);
     expect(verdicts).toMatchObject({ decision: "block", blockedBy: "failure" });
     const missing = await check("  - { name: video, kind: video-classifier, stages: [video], options: { model: nowhere } }\n", [picture(16, 16, 1)]);
     expect(missing).toMatchObject({ decision: "block", blockedBy: "failure" });
-    expect(missing.message).toMatch(/nowhere/);
+    expect(missing.verdicts[0]!.reason).toMatch(/nowhere/);
   });
 });
 

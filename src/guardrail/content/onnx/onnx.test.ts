@@ -66,7 +66,7 @@ describe("an ONNX classifier as a guard", () => {
   ])("%s blocks, and says why", async (options, message) => {
     const verdicts = await check(options, plain(20, 230, 20));
     expect(verdicts).toMatchObject({ decision: "block", blockedBy: "failure" });
-    expect(verdicts.message).toMatch(message);
+    expect(verdicts.verdicts[0]!.reason).toMatch(message);
   });
 });
 
