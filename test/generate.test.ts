@@ -40,6 +40,9 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** Opening the guards and a model several times takes its time on a busy machine. */
+const slow = 240_000;
+
 const record = (name: string): GenerationRecord => JSON.parse(readFileSync(at(name), "utf8")) as GenerationRecord;
 
 describe("a single video", () => {
@@ -55,15 +58,18 @@ describe("a single video", () => {
     const json = JSON.parse(again.out) as GenerationRecord;
     expect(json.args).toEqual(record("one.orrery.json").args);
     expect(json.outputs[0]!.frames_sha256).toBe(record("one.orrery.json").outputs[0]!.frames_sha256);
+  }, slow);
+
+  test("flags win over what was stored", async () => {
     const other = await orrery("generate", "--request", at("one.orrery.json"), "--seed", "8", "--frames", "9", "-o", at("other.mp4"), "--json");
     expect(JSON.parse(other.out)).toMatchObject({ args: { seed: 8, num_frames: 9, num_inference_steps: 3 } });
-  });
+  }, slow);
 
   test("the same flags work for the other family", async () => {
     const made = await orrery("generate", "-m", at("autoregressive"), "--video", at("clip.mp4"), "--at", "1.2", "--temperature", "0.8", "--top-k", "5", "-o", at("ar.mp4"), "--json");
     expect([made.err.split("\n").at(-2), made.exit]).toEqual([expect.stringMatching(/marking/), 0]);
     expect(JSON.parse(made.out)).toMatchObject({ status: "success", args: { family: "autoregressive", temperature: 0.8, top_k: 5, video_end_s: 1.2, condition_frames: 9 } });
-  });
+  }, slow);
 
   test("what a policy does not let through ends with 3 and no video", async () => {
     const blocked = await orrery("generate", "-m", at("diffusion"), "--video", at("clip.mp4"), "--steps", "1", "--policy", at("strict.yaml"), "-o", at("blocked.mp4"), "--json");
@@ -104,7 +110,7 @@ describe("a single video", () => {
     const [code] = (await once(child, "exit")) as [number];
     expect([code, said]).toEqual([130, expect.stringMatching(/stopped; run the same command again|was stopped/)]);
     expect(readdirSync(folder).filter((name) => name.includes("stopped"))).toEqual([]);
-  });
+  }, slow);
 });
 
 test("a batch: what is blocked or fails is said at the end, and the rest is made and kept", async () => {
@@ -115,4 +121,4 @@ test("a batch: what is blocked or fails is said at the end, and the rest is made
   expect(first.err).toMatch(/1 sample\(s\) failed \(bad\) of 2/);
   const second = await orrery(...words, "--json");
   expect(JSON.parse(second.out)).toMatchObject({ samples: [{ name: "good", status: "kept" }, { name: "bad", status: "error", code: "file_not_found" }] });
-});
+}, slow);

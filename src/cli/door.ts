@@ -1,5 +1,5 @@
 /** The guarded door as commands open it: a runtime, a model and the guards of a policy, closed again whatever happens. */
-import type { Door } from "../generation/index.ts";
+import type { Door, Machine, WorldModel } from "../generation/index.ts";
 import type { Progress } from "../progress.ts";
 import type { Device } from "../tensor/runtime/node.ts";
 
@@ -11,10 +11,14 @@ export interface DoorOptions {
   upsampler?: string | undefined;
   device: Device;
   threads?: number | undefined;
+  /** Whether any request has words: guards of words are opened only then, and without them no words are allowed. */
+  hasWords: boolean;
+  /** Looks at the model before the guards, which take longest, are opened; throws for what it cannot do. */
+  onModel?: (model: WorldModel, machine: Machine) => Promise<unknown>;
   progress: Progress;
 }
 
-export async function withDoor<T>({ model, policy, upsampler, device, threads, progress }: DoorOptions, work: (door: Door) => Promise<T>): Promise<T> {
+export async function withDoor<T>({ model, policy, upsampler, device, threads, hasWords, onModel, progress }: DoorOptions, work: (door: Door) => Promise<T>): Promise<T> {
   const [{ openRuntime }, { openKeys, openWorldModel }, { openGuards, openUpsampler, readPolicy }] = await Promise.all([import("../tensor/runtime/node.ts"), import("../generation/index.ts"), import("../guardrail/index.ts")]);
   // A policy that is not valid, or a key that cannot be used, should not be found out after the model has been read.
   const [rules, keys, longer] = await Promise.all([readPolicy(policy), openKeys(), upsampler === undefined ? undefined : openUpsampler(upsampler)]);
@@ -23,10 +27,12 @@ export async function withDoor<T>({ model, policy, upsampler, device, threads, p
   try {
     const opened = await openWorldModel(model, runtime);
     try {
+      const machine = { device, threads: runtime.threads };
+      await onModel?.(opened, machine);
       progress({ stage: "opening the guards", done: 0 });
-      const guards = await openGuards(rules);
+      const guards = await openGuards(rules, hasWords ? {} : { stages: ["video"] });
       try {
-        return await work({ model: opened, guards, keys, machine: { device, threads: runtime.threads }, ...(longer ? { upsampler: longer } : {}) });
+        return await work({ model: opened, guards, keys, machine, ...(longer ? { upsampler: longer } : {}) });
       } finally {
         await guards.close();
       }

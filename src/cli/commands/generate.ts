@@ -2,7 +2,7 @@
 import { dirname, extname, resolve } from "node:path";
 import { mkdir, stat } from "node:fs/promises";
 import { fromSystemError, OrreryError } from "../../errors.ts";
-import type { BatchRequest, Door, GenerationRequest, StoredRequest } from "../../generation/index.ts";
+import type { BatchRequest, Door, GenerationRequest, Machine, StoredRequest, WorldModel } from "../../generation/index.ts";
 import type { Progress } from "../../progress.ts";
 import { defineCommand } from "../command.ts";
 import { withDoor } from "../door.ts";
@@ -91,25 +91,28 @@ export const command = defineCommand({
     const { batch, request: storedPath, previews } = options;
     if (batch !== undefined && storedPath !== undefined) throw new OrreryError("bad_argument", "--batch and --request were both given; give one of them");
     if (batch !== undefined && previews !== undefined) throw new OrreryError("bad_argument", "--previews is for a single video; leave it out with --batch");
-    const { besides, generateVideo, parseRequest, previewFolder, readBatch, readStoredRequest, requireSame } = await import("../../generation/index.ts");
+    const { besides, generateVideo, parseRequest, planRequest, previewFolder, readBatch, readStoredRequest, requireSame } = await import("../../generation/index.ts");
     const flags = requestOf(options);
     const stored: StoredRequest | undefined = storedPath === undefined ? undefined : await readStoredRequest(storedPath);
     const model = options.model ?? stored?.model;
     if (model === undefined) throw new OrreryError("bad_argument", "--model is missing (the folder of a world model); see orrery generate --help");
     const machine = { device: options.device ?? stored?.machine.device ?? "cpu", threads: options.threads ?? stored?.machine.threads };
     const opening = { model, policy: options.policy, upsampler: options.upsampler, ...machine, progress };
+    const hasWords = (one: GenerationRequest): boolean => one.prompt !== undefined || one.negative_prompt !== undefined;
 
     if (batch !== undefined) {
       const requests = await readBatch(batch, dirname(resolve(batch)));
       const merged = requests.map(({ name, ...line }): BatchRequest => ({ name, ...parseRequest(mergeRequest(line, flags), `${batch}, "${name}"`) }));
       await makeFolder(options.out);
-      await withDoor(opening, (door) => makeBatch(merged, door, options.out, { output, progress, signal }));
+      await withDoor({ ...opening, hasWords: merged.some(hasWords) }, (door) => makeBatch(merged, door, options.out, { output, progress, signal }));
       return;
     }
     if (extname(options.out).toLowerCase() !== ".mp4") throw new OrreryError("bad_argument", `--out is ${options.out}; expected NAME.mp4${storedPath === undefined ? ", or a folder together with --batch" : ""}`);
     const request = parseRequest(stored ? mergeRequest(stored.request, flags) : flags);
+    await requireFolder(dirname(options.out));
     const show = previews === undefined ? undefined : await previewFolder(previews);
-    await withDoor(opening, async (door) => {
+    const onModel = (...made: [WorldModel, Machine]): Promise<unknown> => planRequest(request, ...made);
+    await withDoor({ ...opening, hasWords: hasWords(request), onModel }, async (door) => {
       const { record } = await generateVideo(request, door, besides(options.out), {
         // Of a stored result only what the flags changed may differ.
         onPlan: (plan) => {
@@ -123,6 +126,14 @@ export const command = defineCommand({
     });
   },
 });
+
+/** Found out before the work and not after it. */
+async function requireFolder(path: string): Promise<void> {
+  const status = await stat(path).catch((error: unknown) => {
+    throw fromSystemError(error, path);
+  });
+  if (!status.isDirectory()) throw new OrreryError("bad_argument", `--out is in ${path}, which is not a folder`);
+}
 
 async function makeFolder(path: string): Promise<void> {
   if ((await stat(path).catch(() => undefined))?.isFile()) throw new OrreryError("bad_argument", `--out is ${path}, a file; with --batch it is a folder`);

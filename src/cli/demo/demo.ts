@@ -80,7 +80,7 @@ export async function runDemo({ clips, out, seed, policy, device, threads, recip
   const continued: Continued[] = [];
   const blocked: { name: string; message: string }[] = [];
   const shownTokenizer = await overall.stage("continue", (report) =>
-    withDoor({ model: world.model, policy, ...machine, progress: report }, async (door) => {
+    withDoor({ model: world.model, policy, ...machine, hasWords: false, progress: report }, async (door) => {
       for (const [i, clip] of footage.clips.slice(0, recipe.continued).entries()) {
         try {
           continued.push(await continueClip(clip, i, door, footage, recipe, seed, out, report, signal));
