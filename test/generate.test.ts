@@ -104,8 +104,9 @@ describe("a single video", () => {
     const child = spawn(process.execPath, [join(root, "bin/orrery.mjs"), "generate", "-m", at("diffusion"), "--video", at("clip.mp4"), "--steps", "900", "--extend", "900", "-o", at("stopped.mp4")], { stdio: ["ignore", "ignore", "pipe"] });
     let said = "";
     child.stderr.on("data", (chunk: Buffer) => {
-      if (!said.includes("sampling") && `${said}${chunk}`.includes("sampling")) child.kill("SIGINT");
+      const begun = said.includes("sampling");
       said += String(chunk);
+      if (!begun && said.includes("sampling")) child.kill("SIGINT");
     });
     const [code] = (await once(child, "exit")) as [number];
     expect([code, said]).toEqual([130, expect.stringMatching(/stopped; run the same command again|was stopped/)]);
