@@ -92,7 +92,7 @@ function notesOf(info: VideoInfo, { width, height, fps }: { width: number; heigh
   else if (info.bitDepth > 8) notes.push(`${info.bitDepth} bits a channel, read as 8`);
   if (info.isVariableFrameRate) notes.push("frames at uneven times, made even");
   const kept = Math.min(width / height / (info.width / info.height), info.width / info.height / (width / height));
-  if (kept < 0.97) notes.push(`cropped at the middle, ${Math.round(kept * 100)} % of the picture is left`);
+  if (kept < 0.95) notes.push(`cropped at the middle, ${Math.round(kept * 100)} % of the picture is left`);
   if (info.fps < fps * 0.99) notes.push(`only ${+info.fps.toFixed(2)} frames a second, so some are shown twice`);
   return notes;
 }
