@@ -190,12 +190,12 @@ async function trained(folder: string, { model, parameters, step }: { model: str
   return { folder: model, parameters, steps: step, loss: curve("train/loss"), psnr: curve("eval/psnr") };
 }
 
-/** A name for exactly this training: other clips, or another recipe, have another. */
+/** A name for this training: other clips, or other models, have another. More steps go on from the fewer. */
 function workName(footage: Footage, recipe: Recipe, seed: number): string {
   const clips = footage.clips.map(({ path, info }) => [resolve(path), info.sizeBytes]);
   const { tokenizer, world, frames, given } = recipe;
   const { width, height, fps, heldS } = footage;
-  return createHash("sha256").update(JSON.stringify([clips, tokenizer, world, frames, given, width, height, fps, heldS, seed])).digest("hex").slice(0, 10);
+  return createHash("sha256").update(JSON.stringify([clips, { ...tokenizer, steps: 0 }, { ...world, steps: 0 }, frames, given, width, height, fps, heldS, seed])).digest("hex").slice(0, 10);
 }
 
 function commandsFor({ clips }: Footage, model: string, recipe: Recipe, seed: number, first: Continued | undefined, out: string): { type: string; does: string }[] {
