@@ -70,7 +70,7 @@ path.s1 { stroke: var(--s1) } path.s2 { stroke: var(--s2) } path.s3 { stroke: va
 .figures li { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: .7rem .8rem; font-size: .88rem; color: var(--soft); line-height: 1.35 }
 .figures b { display: block; font-size: 1.45rem; color: var(--ink); font-weight: 600; font-variant-numeric: tabular-nums }
 .scroll { overflow-x: auto; margin: 1rem 0 }
-table { border-collapse: collapse; font-size: .92rem } th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--rule); vertical-align: top } th { color: var(--soft); font-weight: 500 } td:first-child { white-space: nowrap }
+table { border-collapse: collapse; font-size: .92rem } th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--rule); vertical-align: top } th { color: var(--soft); font-weight: 500 } td:first-child { overflow-wrap: anywhere; min-width: 9rem }
 .number { text-align: right; font-variant-numeric: tabular-nums }
 code, pre { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace } pre { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: .8rem; overflow-x: auto }
 nav { display: flex; flex-wrap: wrap; gap: .3rem .9rem; font-size: .92rem; margin: .8rem 0 } a { color: var(--accent) }
