@@ -140,7 +140,7 @@ function bodyDesc(body: Body): RAPIER.RigidBodyDesc {
   const kind = body.role === "object" ? RAPIER.RigidBodyDesc.dynamic() : body.role === "tool" ? RAPIER.RigidBodyDesc.kinematicPositionBased() : RAPIER.RigidBodyDesc.fixed();
   const [x, y, z, w] = body.rotation;
   const [spinX, spinY, spinZ] = body.spin;
-  kind.setTranslation(...body.position).setRotation({ x, y, z, w }).setCanSleep(false).setCcdEnabled(body.role === "object");
+  kind.setTranslation(...body.position).setRotation({ x, y, z, w }).setCanSleep(false);
   if (body.role === "object") kind.setLinvel(...body.velocity).setAngvel({ x: spinX, y: spinY, z: spinZ }).setLinearDamping(body.linearDamping).setAngularDamping(body.angularDamping);
   return kind;
 }

@@ -4,7 +4,6 @@
  * that something moves through are cast anew. Beside each picture it says which solid is seen where, and how much of each
  * would be seen if nothing stood in front.
  */
-import type { Vector } from "../../video/vector.ts";
 import { project, type CameraPose } from "../camera.ts";
 import { toSrgb } from "../exact-math.ts";
 import type { Light, Room } from "../scene.ts";
@@ -58,10 +57,12 @@ export function makePainter(room: Room, light: Light, still: readonly Solid[], m
   const touched = new Int32Array(pixels);
   const counts = new Int32Array(all.length);
   let sightings: Sighting[] = [];
-  /** Light of the rays of the pixel in hand. */
-  let red = 0;
-  let green = 0;
-  let blue = 0;
+  // Of the pixel in hand: light of its rays, where each ends and at which solid (-1: the room), direction of the ray in hand (not
+  // of unit length). Typed arrays, because a number that a closure keeps is a new object at every change.
+  const sum = new Float64Array(3);
+  const rayEnd = new Float64Array(4);
+  const raySeen = new Int32Array(4);
+  const ray = new Float64Array(3);
 
   const paint = (pose: CameraPose, into: Uint8Array, ids: Uint8Array): Sighting[] => {
     if (pose !== drawnFor) drawStill(pose);
@@ -81,9 +82,7 @@ export function makePainter(room: Room, light: Light, still: readonly Solid[], m
       const inMotion = (bits & ~stillBits) !== 0;
       if (!inMotion && bits !== 0) countStill(i, bits);
       if (inMotion && castPixel(i, bits, pose, ids) > 0) {
-        into[i * 3] = toByte(red / 4);
-        into[i * 3 + 1] = toByte(green / 4);
-        into[i * 3 + 2] = toByte(blue / 4);
+        for (let c = 0; c < 3; c++) into[i * 3 + c] = toByte(sum[c]! / 4);
         continue;
       }
       const at = i * 6;
@@ -110,21 +109,24 @@ export function makePainter(room: Room, light: Light, still: readonly Solid[], m
     sighting.box = grown(sighting.box, i % width, Math.floor(i / width));
   }
 
-  /** Casts the four rays of a pixel that something moves through; gives how many met what moves. The light is in `red`, …. */
+  /** Casts the four rays of a pixel that something moves through; gives how many met what moves. The light of all four is in `sum`. */
   function castPixel(i: number, bits: number, pose: CameraPose, ids: Uint8Array): number {
     const px = i % width;
     const py = Math.floor(i / width);
-    const { eye } = pose;
+    const ex = pose.eye[0];
+    const ey = pose.eye[1];
+    const ez = pose.eye[2];
     counts.fill(0);
-    red = green = blue = 0;
-    // Most pixels near a moving solid miss it; those keep the stored light, and the rays that miss are shaded only once one hits.
-    const first = firstHit(px, py, bits, pose);
+    let inFront = 0;
     for (let k = 0; k < 4; k++) {
       aim(pose, px + pointX[k]!, py + pointY[k]!);
+      const dx = ray[0]!;
+      const dy = ray[1]!;
+      const dz = ray[2]!;
       let nearest = Infinity;
       let seen = -1;
       for (let s = 0; s < all.length; s++) {
-        if (!(bits & (1 << s)) || !findStretch(all[s]!, eye[0], eye[1], eye[2], dx, dy, dz) || stretch.near <= 0) continue;
+        if ((bits & (1 << s)) === 0 || !findStretch(all[s]!, ex, ey, ez, dx, dy, dz) || stretch.near <= 0) continue;
         if (s >= still.length) {
           const sighting = sightings[s]!;
           sighting.whole += 1;
@@ -135,45 +137,38 @@ export function makePainter(room: Room, light: Light, still: readonly Solid[], m
           seen = s;
         }
       }
-      if (seen >= 0) {
-        counts[seen]! += 1;
-        count(seen, 1, i);
-      }
-      if (!first) continue;
-      if (seen < 0) shadeRoom(pose);
-      else shadeSolid(all[seen]!, seen, eye[0] + dx * nearest, eye[1] + dy * nearest, eye[2] + dz * nearest);
+      rayEnd[k] = nearest;
+      raySeen[k] = seen;
+      if (seen < 0) continue;
+      counts[seen]! += 1;
+      count(seen, 1, i);
+      if (seen >= still.length) inFront += 1;
     }
     let most = 1;
-    let inFront = 0;
     ids[i] = 0;
     for (let s = 0; s < all.length; s++) {
-      if (s >= still.length) inFront += counts[s]!;
       if (counts[s]! <= most) continue;
       most = counts[s]!;
       ids[i] = s + 1;
     }
+    if (inFront === 0) return 0;
+    sum.fill(0);
+    for (let k = 0; k < 4; k++) {
+      aim(pose, px + pointX[k]!, py + pointY[k]!);
+      const t = rayEnd[k]!;
+      const seen = raySeen[k]!;
+      if (seen < 0) shadeRoom(pose);
+      else shadeSolid(all[seen]!, seen, ex + ray[0]! * t, ey + ray[1]! * t, ez + ray[2]! * t);
+    }
     return inFront;
   }
 
-  /** Whether any ray of the pixel meets a moving solid, seen or not. */
-  function firstHit(px: number, py: number, bits: number, pose: CameraPose): boolean {
-    for (let k = 0; k < 4; k++) {
-      aim(pose, px + pointX[k]!, py + pointY[k]!);
-      for (let s = still.length; s < all.length; s++) if (bits & (1 << s) && findStretch(all[s]!, pose.eye[0], pose.eye[1], pose.eye[2], dx, dy, dz)) return true;
-    }
-    return false;
-  }
-
-  /** Direction of the ray in hand, not of unit length. */
-  let dx = 0;
-  let dy = 0;
-  let dz = 0;
   function aim({ forward, right, up, focal }: CameraPose, x: number, y: number): void {
     const across = (x - width / 2) / focal;
     const upward = (height / 2 - y) / focal;
-    dx = forward[0] + right[0] * across + up[0] * upward;
-    dy = forward[1] + right[1] * across + up[1] * upward;
-    dz = forward[2] + right[2] * across + up[2] * upward;
+    ray[0] = forward[0] + right[0] * across + up[0] * upward;
+    ray[1] = forward[1] + right[1] * across + up[1] * upward;
+    ray[2] = forward[2] + right[2] * across + up[2] * upward;
   }
 
   function shadeSolid(solid: Solid, index: number, x: number, y: number, z: number): void {
@@ -182,6 +177,9 @@ export function makePainter(room: Room, light: Light, still: readonly Solid[], m
     const facing = Math.max(0, nx * lx + ny * ly + nz * lz);
     const share = facing > 0 ? lampShare(x, y, z, light.direction, all, index) : 0;
     const open = opening(x, y, z, nx, ny, nz, all, index) * (0.72 + 0.28 * ny) * Math.min(1, 0.6 + 0.5 * Math.max(0, y));
+    const dx = ray[0]!;
+    const dy = ray[1]!;
+    const dz = ray[2]!;
     const size = 1 / Math.sqrt(dx * dx + dy * dy + dz * dz);
     const hx = lx - dx * size;
     const hy = ly - dy * size;
@@ -192,18 +190,18 @@ export function makePainter(room: Room, light: Light, still: readonly Solid[], m
     // What the floor throws back.
     const bounce = Math.max(0, -ny) * 0.16;
     const lamp = facing * share;
-    red += r * (light.lamp[0] * lamp + light.sky[0] * open + bounce) + gloss;
-    green += g * (light.lamp[1] * lamp + light.sky[1] * open + bounce) + gloss;
-    blue += b * (light.lamp[2] * lamp + light.sky[2] * open + bounce) + gloss;
+    sum[0]! += r * (light.lamp[0] * lamp + light.sky[0] * open + bounce) + gloss;
+    sum[1]! += g * (light.lamp[1] * lamp + light.sky[1] * open + bounce) + gloss;
+    sum[2]! += b * (light.lamp[2] * lamp + light.sky[2] * open + bounce) + gloss;
   }
 
   function shadeRoom(pose: CameraPose): void {
-    const { x, y, z, nx, ny, nz, colour } = groundAt(pose.eye, dx, dy, dz);
+    const { x, y, z, nx, ny, nz, colour } = groundAt(pose.eye, ray[0]!, ray[1]!, ray[2]!);
     const lamp = Math.max(0, nx * lx + ny * ly + nz * lz) * lampShare(x, y, z, light.direction, all, -1);
     const open = opening(x, y, z, nx, ny, nz, all, -1) * (0.72 + 0.28 * ny);
-    red += colour[0]! * (light.lamp[0] * lamp + light.sky[0] * open);
-    green += colour[1]! * (light.lamp[1] * lamp + light.sky[1] * open);
-    blue += colour[2]! * (light.lamp[2] * lamp + light.sky[2] * open);
+    sum[0]! += colour[0]! * (light.lamp[0] * lamp + light.sky[0] * open);
+    sum[1]! += colour[1]! * (light.lamp[1] * lamp + light.sky[1] * open);
+    sum[2]! += colour[2]! * (light.lamp[2] * lamp + light.sky[2] * open);
   }
 
   function drawStill(pose: CameraPose): void {
@@ -221,6 +219,9 @@ export function makePainter(room: Room, light: Light, still: readonly Solid[], m
       // The four rays that count, and one through the middle that only says where the pixel is.
       for (let k = 0; k < 5; k++) {
         aim(pose, px + (k < 4 ? pointX[k]! : 0.5), py + (k < 4 ? pointY[k]! : 0.5));
+        const dx = ray[0]!;
+        const dy = ray[1]!;
+        const dz = ray[2]!;
         let nearest = Infinity;
         let seen = -1;
         for (let s = 0; s < still.length; s++) {
@@ -278,20 +279,31 @@ export function makePainter(room: Room, light: Light, still: readonly Solid[], m
   return { paint };
 }
 
-/** Sets a bit at every pixel that the solid may touch. */
+/** Sets a bit at every pixel that the solid may touch: those in the frame around the corners of a box that holds it. */
 function markTouched(touched: Int32Array, pose: CameraPose, solid: Solid, bit: number): void {
-  const { width, height, focal } = pose;
-  const middle: Vector = [solid.x, solid.y, solid.z];
-  const { x, y, depth } = project(pose, middle);
-  const near = depth - solid.bound;
-  let [left, right, top, bottom] = [0, width - 1, 0, height - 1];
-  if (near > 0.05) {
-    // Towards the sides of the picture a ball is seen stretched; a fifth more covers that for the angles of these cameras.
-    const reach = (1.2 * solid.bound * focal) / near + 1;
-    [left, right] = [Math.max(0, Math.floor(x - reach)), Math.min(width - 1, Math.ceil(x + reach))];
-    [top, bottom] = [Math.max(0, Math.floor(y - reach)), Math.min(height - 1, Math.ceil(y + reach))];
-  } else if (depth < -solid.bound) return;
-  for (let row = top; row <= bottom; row++) for (let column = left; column <= right; column++) touched[row * width + column]! |= bit;
+  const { width, height } = pose;
+  const tall = solid.hy + (solid.kind === 3 ? solid.hx : 0);
+  let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (let corner = 0; corner < 8; corner++) {
+    const a = corner & 1 ? solid.hx : -solid.hx;
+    const b = corner & 2 ? tall : -tall;
+    const c = corner & 4 ? solid.hz : -solid.hz;
+    const { x, y, depth } = project(pose, [solid.x + solid.ax * a + solid.bx * b + solid.cx * c, solid.y + solid.ay * a + solid.by * b + solid.cy * c, solid.z + solid.az * a + solid.bz * b + solid.cz * c]);
+    if (depth < 0.05) {
+      // A corner beside or behind the camera has no place in the picture; then all of it may be touched.
+      [left, right, top, bottom] = [0, width, 0, height];
+      break;
+    }
+    left = Math.min(left, x);
+    right = Math.max(right, x);
+    top = Math.min(top, y);
+    bottom = Math.max(bottom, y);
+  }
+  const lastRow = Math.min(height - 1, Math.floor(bottom));
+  const lastColumn = Math.min(width - 1, Math.floor(right));
+  for (let row = Math.max(0, Math.floor(top)); row <= lastRow; row++) {
+    for (let column = Math.max(0, Math.floor(left)); column <= lastColumn; column++) touched[row * width + column]! |= bit;
+  }
 }
 
 function grown(box: Box | undefined, x: number, y: number): Box {
