@@ -28,6 +28,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/doctor.ts"),
   },
   {
+    name: "evaluate",
+    summary: "measure how well a world model's videos obey the laboratory's physics",
+    load: () => import("./commands/evaluate.ts"),
+  },
+  {
     name: "generate",
     summary: "make a video that goes on from a picture, a video or a prompt",
     load: () => import("./commands/generate.ts"),
