@@ -56,5 +56,8 @@ const file = new URL("../../src/evaluation/lab-colours.bin", import.meta.url);
 writeFileSync(file, deflateRawSync(answer, { level: 9 }));
 let right = 0;
 let all = 0;
-for (let c = 0; c < side ** 3; c++) for (let k = 0; k < classes; k++) (all += counts[c * classes + k]), (right += answer[c] === k ? counts[c * classes + k] : 0);
+counts.forEach((count, at) => {
+  all += count;
+  if (answer[Math.floor(at / classes)] === at % classes) right += count;
+});
 console.log(`${perScenario * scenarioNames.length} clips, ${((100 * right) / all).toFixed(2)} % of their pixels told right`);
