@@ -69,7 +69,7 @@ export const command = defineCommand({
     const scratch = await mkdtemp(join(tmpdir(), "orrery-evaluate-"));
     try {
       await mkdir(join(out, "generated"), { recursive: true });
-      await withDoor({ model, policy: options.policy, device: options.device, threads: options.threads, progress }, (door) =>
+      await withDoor({ model, policy: options.policy, device: options.device, threads: options.threads, hasWords: options.prompts, progress }, (door) =>
         evaluate([
           {
             name: "model",
