@@ -30,7 +30,8 @@ export async function previewFolder(folder: string): Promise<PreviewOptions["sho
   });
   let [before, last] = [0, 0];
   return async ({ done, total, video }) => {
-    if (done < last) before += total;
+    // Not further than before: the next chunk has begun.
+    if (done <= last) before += total;
     last = done;
     const label = `${done} of ${total}`;
     await writePng(join(folder, `preview-${String(before + done).padStart(5, "0")}.png`), contactSheet([{ label, clip: video.clip }]));
