@@ -1,4 +1,5 @@
 /** An evaluation for people: figures, curves over time, and the clips side by side, the worst first. One file, no scripts from elsewhere. */
+import { escapeHtml } from "../html.ts";
 import type { EvaluationReport, Figures } from "./evaluate.ts";
 
 const columns: readonly { key: keyof Figures; title: string; show: (value: number) => string; better: "more" | "less"; says: string }[] = [
@@ -92,5 +93,3 @@ function clipList({ contestants }: EvaluationReport, hasVideos: boolean): string
     return `<article>${hasVideos ? `<video src="videos/${encodeURIComponent(id)}.mp4" controls loop muted playsinline preload="metadata"></video>` : ""}<p><b>${escapeHtml(scenario)}</b> ${escapeHtml(caption)}<br><small>${told.join("; ")}</small></p></article>`;
   }).join("\n");
 }
-
-const escapeHtml = (text: string): string => text.replace(/[&<>"]/g, (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[letter]!);

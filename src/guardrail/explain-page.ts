@@ -2,12 +2,12 @@
  * The explanation as one HTML page that needs nothing else: no scripts, no fonts, no network; it can be mailed, archived and
  * printed. All words in it come from strangers and are escaped, and a content policy in the page forbids anything to load.
  */
+import { escapeHtml } from "../html.ts";
 import { coverageTable, type Explanation, figure, findingWords, milliseconds, stageWords, strengthWords, thresholdOf } from "./explain.ts";
 import { categories } from "./taxonomy.ts";
 import type { Finding, Strength, Verdict, Verdicts } from "./verdict.ts";
 
-/** Marks that turn the direction of writing could make a line say something else than its letters. */
-const esc = (text: unknown): string => String(text).replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd").replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+const esc = (text: unknown): string => escapeHtml(String(text));
 
 const css = `
 :root{--ink:#1b1f24;--soft:#5b6470;--line:#dfe3e8;--paper:#fff;--ground:#f5f6f8;--good:#11734b;--goodbg:#e3f4ec;--bad:#a3161a;--badbg:#fbe6e6;--warn:#7a5200;--warnbg:#fdf1d6;--note:#1d4f91}

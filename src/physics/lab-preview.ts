@@ -1,6 +1,7 @@
 /** For looking: a contact sheet and a page of a rendered folder, and a strip of pictures for each scenario. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { escapeHtml } from "../html.ts";
 import { fromSystemError } from "../errors.ts";
 import { writeFileAtomic } from "../partial-file.ts";
 import { contactSheet, writePng } from "../video/index.ts";
@@ -82,5 +83,3 @@ ${body}
 </html>
 `;
 }
-
-const escapeHtml = (text: string): string => text.replace(/[&<>"]/g, (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[letter]!);

@@ -4,6 +4,7 @@
  * nothing that the result does not.
  */
 import { basename, dirname, extname, join } from "node:path";
+import { escapeHtml } from "../../html.ts";
 import { writeFileAtomic } from "../../partial-file.ts";
 import { encodePng, resample, type Picture } from "../../video/index.ts";
 import type { FacePlan, FaceReport, TrackSummary } from "./plan.ts";
@@ -79,7 +80,6 @@ function outline({ pixels, width, height }: Picture, [left, top, right, bottom]:
   for (let y = top; y <= bottom; y++) for (const x of [left, right]) put(x, y);
 }
 
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const time = (frame: number, fps: number): string => {
   const seconds = frame / fps;
   return `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(2).padStart(5, "0")}`;
@@ -89,21 +89,21 @@ function reviewPage(source: string, out: string, { report, sound }: HiddenVideo,
   const hidden = report.tracks.filter((track) => track.hidden);
   const figures = shots.map(({ frame, picture, why }) => {
     const image = Buffer.from(encodePng(picture)).toString("base64");
-    return `<figure><img alt="frame ${frame}" src="data:image/png;base64,${image}"><figcaption>${time(frame, report.fps)} · frame ${frame}${why === "spread" ? "" : ` · ${escaped(why.replace("spread, ", ""))}`}</figcaption></figure>`;
+    return `<figure><img alt="frame ${frame}" src="data:image/png;base64,${image}"><figcaption>${time(frame, report.fps)} · frame ${frame}${why === "spread" ? "" : ` · ${escapeHtml(why.replace("spread, ", ""))}`}</figcaption></figure>`;
   });
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>Faces hidden in ${escaped(out)}</title>
+<title>Faces hidden in ${escapeHtml(out)}</title>
 <style>
 :root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{max-width:1300px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.4rem}table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;text-align:right;font-variant-numeric:tabular-nums}td:first-child,th:first-child{text-align:left}
 .sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(260px,1fr));gap:.8rem}figure{margin:0}img{width:100%;display:block;border-radius:4px}figcaption{font-size:.8rem;opacity:.75}
 svg{width:100%;height:auto;background:color-mix(in srgb,currentColor 6%,transparent);border-radius:4px}.key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 1em}
 </style>
-<h1>Faces hidden in ${escaped(out)}</h1>
-<p>Made from ${escaped(source)}: ${report.frames} frames of ${report.width} × ${report.height} at ${+report.fps.toFixed(3)} fps; sound ${sound}. <b>${hidden.length}</b> faces were hidden (${report.method}, margin ${report.margin}) in <b>${report.framesHidden}</b> frames; in ${report.framesOnlyFilled} of them the detector saw none and the track was filled. ${report.tracks.length - hidden.length} faces below ${report.minSize} pixels were left.</p>
-<p>Detector: ${escaped(report.detector.model)}, threshold ${report.detector.threshold}, weights ${report.detector.version.slice(0, 16)}…. No detector finds every face: look for any that shows below.</p>
+<h1>Faces hidden in ${escapeHtml(out)}</h1>
+<p>Made from ${escapeHtml(source)}: ${report.frames} frames of ${report.width} × ${report.height} at ${+report.fps.toFixed(3)} fps; sound ${sound}. <b>${hidden.length}</b> faces were hidden (${report.method}, margin ${report.margin}) in <b>${report.framesHidden}</b> frames; in ${report.framesOnlyFilled} of them the detector saw none and the track was filled. ${report.tracks.length - hidden.length} faces below ${report.minSize} pixels were left.</p>
+<p>Detector: ${escapeHtml(report.detector.model)}, threshold ${report.detector.threshold}, weights ${report.detector.version.slice(0, 16)}…. No detector finds every face: look for any that shows below.</p>
 <p>Boxes:<span class="key" style="background:${css("seen")}"></span>seen by the detector<span class="key" style="background:${css("filled")}"></span>between two that were seen<span class="key" style="background:${css("held")}"></span>before the first or after the last</p>
 ${timeline(report)}
 <h2>Frames</h2>
