@@ -2,12 +2,11 @@
  * What goes in: files, folders and manifests become a list of sources, each probed and hashed. A source that cannot be used is
  * set aside with its reason; nothing stops for it. The order and the names do not depend on the order of a file system.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
 import { findVideos } from "../dataset/index.ts";
 import { fromSystemError, OrreryError } from "../errors.ts";
+import { fileSha256 } from "../file-hash.ts";
 import { throwIfCancelled } from "../progress.ts";
 import { probeVideo, type VideoInfo } from "../video/index.ts";
 
@@ -84,21 +83,11 @@ export async function openSource(path: string, signal: AbortSignal | undefined):
   throwIfCancelled(signal, "opening the sources");
   try {
     const info = await probeVideo(path, { signal });
-    return { path, sha256: await hashFile(path), info };
+    return { path, sha256: await fileSha256(path, signal), info };
   } catch (error) {
     if (!(error instanceof OrreryError) || error.code === "cancelled" || error.code === "missing_dependency") throw error;
     return { path, reason: error.message };
   }
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  } catch (error) {
-    throw fromSystemError(error, path);
-  }
-  return hash.digest("hex");
 }
 
 /** Whether one path lies in a folder, links followed: a dataset must not be made of itself. */

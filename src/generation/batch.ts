@@ -7,12 +7,13 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fromSystemError, OrreryError, type ErrorCode } from "../errors.ts";
+import { fileSha256 } from "../file-hash.ts";
 import { silent, throwIfCancelled, type Progress } from "../progress.ts";
 import { writeJson } from "../registry/index.ts";
 import { generateVideo, type Door } from "./generate.ts";
 import { planRequest, type Plan } from "./plan.ts";
 import type { GenerationRecord, Place } from "./publish.ts";
-import { fileSha256, type BatchRequest } from "./request.ts";
+import type { BatchRequest } from "./request.ts";
 
 export interface SampleResult {
   name: string;

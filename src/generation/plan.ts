@@ -7,10 +7,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { OrreryError } from "../errors.ts";
+import { fileSha256 } from "../file-hash.ts";
 import type { Generation } from "../registry/index.ts";
 import type { Device } from "../tensor/runtime/node.ts";
 import { samplerNamed } from "../world/index.ts";
-import { absolute, fileSha256, parseObject, parseRequest, readText, type GenerationRequest } from "./request.ts";
+import { absolute, parseObject, parseRequest, readText, type GenerationRequest } from "./request.ts";
 
 /** What must be known of a model to plan with it. */
 export interface PlannedModel {

@@ -3,8 +3,6 @@
  * batch, a stored `sample_args.json` and a request over HTTP are the same thing. Nothing here decides whether it may be made:
  * that is `clearance.ts`. Nothing here knows a model: what is left out is filled in from the model by `plan.ts`.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
 import { z } from "zod";
@@ -129,15 +127,4 @@ export async function readText(path: string, limit = maxRequestBytes): Promise<s
   } catch (error) {
     throw fromSystemError(error, path);
   }
-}
-
-/** SHA-256 of a file's bytes, by which a stored request names its input. */
-export async function fileSha256(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  } catch (error) {
-    throw fromSystemError(error, path);
-  }
-  return hash.digest("hex");
 }

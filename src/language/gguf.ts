@@ -3,12 +3,11 @@
  * is loaded when a file is opened and not before, and where it is missing the error says how to install it. One request at a
  * time; a text that does not fit the context is refused and never cut, since a guard that reads only half of a prompt is none.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { z } from "zod";
 import { fromSystemError, OrreryError } from "../errors.ts";
+import { fileSha256 } from "../file-hash.ts";
 import type { Completion, LanguageModel, Message, Sampling } from "./model.ts";
 
 export const ggufSchema = z.strictObject({
@@ -79,7 +78,7 @@ export async function openGguf(given: GgufSettings): Promise<LanguageModel> {
   if (!status.isFile()) throw new OrreryError("bad_config", `${path} is not a file; give a .gguf file`);
   await checkHeader(path);
   const llamaCpp = await loadPackage();
-  const sha256 = await hashFile(path);
+  const sha256 = await fileSha256(path);
   const llama = await llamaCpp.getLlama({ gpu: gpuLayers > 0 ? "auto" : false, build: "never", progressLogs: false, logLevel: "error" });
   const [model, sequence] = await load(llama, path, contextSize, gpuLayers);
   const name = basename(path);
@@ -196,14 +195,4 @@ function asHistory(messages: readonly Message[], name: string): { history: objec
   if (question?.role !== "user") throw new OrreryError("bad_argument", "the last message to a language model must be the user's");
   const history = texts.slice(0, -1).map(({ role, text }) => (role === "assistant" ? { type: "model", response: [text] } : { type: role, text }));
   return { history, question: question.text };
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  } catch (error) {
-    throw fromSystemError(error, path);
-  }
-  return hash.digest("hex");
 }

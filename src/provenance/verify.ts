@@ -3,9 +3,7 @@
  * watermark in the pictures, and the registry of this installation (by digest, watermark number and fingerprint). The
  * conclusion says in plain words what follows, and never more than the witnesses said: that nothing was found proves nothing.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { fromSystemError } from "../errors.ts";
+import { fileSha256 } from "../file-hash.ts";
 import { silent, throwIfCancelled, type Progress } from "../progress.ts";
 import { hashPackets, probeVideo, type Picture, type VideoInfo } from "../video/index.ts";
 import { verifyC2pa, type CredentialReport } from "./c2pa.ts";
@@ -51,7 +49,7 @@ export interface VerifyOptions extends HomeOptions {
 export async function verifyFile(path: string, options: VerifyOptions = {}): Promise<Verification> {
   const { signal, progress = silent } = options;
   const info = await probeVideo(path, { signal });
-  const [sha256, packetsSha256, credential, key] = await Promise.all([hashFile(path, signal), hashPackets(info, { signal }), verifyC2pa(path, options), openWatermarkKey(options)]);
+  const [sha256, packetsSha256, credential, key] = await Promise.all([fileSha256(path, signal), hashPackets(info, { signal }), verifyC2pa(path, options), openWatermarkKey(options)]);
   throwIfCancelled(signal, `verifying ${path}`);
   const meter = fingerprintMeter(info.durationS);
   let frame: Picture | undefined;
@@ -84,19 +82,6 @@ export async function verifyFile(path: string, options: VerifyOptions = {}): Pro
 function withModel(watermark: WatermarkReport, model: WatermarkModel): WatermarkReport {
   const { payload } = model.result();
   return payload === undefined ? watermark : { ...watermark, found: "payload", id: payload.toString(16).padStart(16, "0"), falseAlarm: 2 ** -24, model: model.name };
-}
-
-export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 }) as AsyncIterable<Buffer>) {
-      throwIfCancelled(signal, `reading ${path}`);
-      hash.update(chunk);
-    }
-  } catch (error) {
-    throw fromSystemError(error, path);
-  }
-  return hash.digest("hex");
 }
 
 const sources: Readonly<Record<string, string>> = {

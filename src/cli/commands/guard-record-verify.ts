@@ -1,8 +1,7 @@
 /** `orrery guard record verify`: is this record what was signed, by whom, and does it belong to this video? */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { fromSystemError, OrreryError } from "../../errors.ts";
+import { fileSha256 } from "../../file-hash.ts";
 import { defineCommand } from "../command.ts";
 import { one, text } from "../options.ts";
 import { givenKey } from "../record-key.ts";
@@ -44,11 +43,5 @@ export const command = defineCommand({
 
 async function otherThan(path: string, expected: string | undefined): Promise<string | undefined> {
   if (expected === undefined) return "the record is of a generation that delivered no file";
-  const hash = createHash("sha256");
-  try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  } catch (error) {
-    throw fromSystemError(error, path);
-  }
-  return hash.digest("hex") === expected ? undefined : `${path} is not the file that the record is about`;
+  return (await fileSha256(path)) === expected ? undefined : `${path} is not the file that the record is about`;
 }
