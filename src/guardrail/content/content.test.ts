@@ -160,6 +160,15 @@ describe("the bundled classifier", () => {
     expect(verdicts.verdicts[0]!.frames).toMatchObject({ of: 2, checked: 2 });
   });
 
+  test("a picture too small for it is recorded and never sure", async () => {
+    const table = classTable(["Neutral", "Porn"], { categories: { Porn: "O2" }, harmless: ["Neutral"], where: "nsfw" });
+    const guard = frameGuard({ model: "m", version: "1", table, against: "all", small: { side: 128, ceiling: 0.4 }, classify: async () => [0.02, 0.98], close: async () => {} });
+    const confidence = async (width: number, height: number): Promise<number> =>
+      (await guard.check({ stage: "video", clip: makeClip(new Uint8Array(width * height * 3), width, height, 8) }, { signal: new AbortController().signal })).findings[0]!.confidence;
+    expect(await confidence(128, 128)).toBeCloseTo(0.98);
+    expect(await confidence(400, 127)).toBe(0.4);
+  });
+
   test("Sexy alone never makes it sure", async () => {
     const table = classTable(["Neutral", "Porn", "Sexy"], { categories: { Porn: "O2", Sexy: "O2" }, harmless: ["Neutral"], where: "nsfw" });
     const confidence = async (...p: number[]): Promise<number> => {

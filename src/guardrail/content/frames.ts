@@ -64,6 +64,8 @@ interface FrameClassifier {
   against: "all" | "harmless";
   /** Classes that settle nothing by themselves: how sure each may make us at most. */
   ceilings?: Readonly<Record<string, number>>;
+  /** Shorter side in pixels below which a picture tells the classifier nothing certain, and how sure it may then be at most. */
+  small?: { side: number; ceiling: number };
   close(): Promise<void>;
 }
 
@@ -77,7 +79,7 @@ function together(classes: readonly { p: number; ceiling: number }[]): number {
 const leastConfidence = 0.05;
 
 /** A guard that asks a classifier about each frame it is given. */
-export function frameGuard({ model, version, strength = "small-model", table, classify, against, ceilings = {}, close }: FrameClassifier): Guard {
+export function frameGuard({ model, version, strength = "small-model", table, classify, against, ceilings = {}, small, close }: FrameClassifier): Guard {
   const covers = categoryIds.filter((id) => table.some(({ category }) => category === id));
   const harmless = table.flatMap(({ category }, i) => (category === undefined ? [i] : []));
   return {
@@ -86,16 +88,17 @@ export function frameGuard({ model, version, strength = "small-model", table, cl
     async check(subject, { signal }) {
       if (subject.stage !== "video") throw new OrreryError("internal", `${model} was asked about a ${subject.stage}`);
       const findings: Finding[] = [];
+      const tooSmall = small !== undefined && Math.min(subject.clip.width, subject.clip.height) < small.side;
       for (let frame = 0; frame < subject.clip.frameCount; frame++) {
         signal.throwIfAborted();
         const probabilities = await classify(frameAt(subject.clip, frame));
         if (probabilities.length !== table.length || !Array.from(probabilities).every((p) => p >= 0 && p <= 1 + 1e-4)) throw new OrreryError("bad_checkpoint", `${model} answered frame ${frame} with ${probabilities.length} values, not all of them probabilities; ${table.length} were expected`);
         const calm = against === "all" ? 0 : Math.max(...harmless.map((i) => probabilities[i]!));
         for (const id of covers) {
-          const mine = table.flatMap(({ name, category }, i) => (category === id ? [{ name, p: probabilities[i]!, ceiling: ceilings[name] ?? 1 }] : []));
+          const mine = table.flatMap(({ name, category }, i) => (category === id ? [{ name, p: probabilities[i]!, ceiling: Math.min(ceilings[name] ?? 1, tooSmall ? small.ceiling : 1) }] : []));
           const best = mine.reduce((x, y) => (y.p > x.p ? y : x));
-          const confidence = Math.min(1, against === "all" ? together(mine) : best.p + calm === 0 ? 0 : best.p / (best.p + calm));
-          if (confidence >= leastConfidence) findings.push({ category: id, confidence, frame, evidence: [`${best.name} ${best.p.toFixed(3)}${harmless.length > 0 ? `, harmless ${Math.max(...harmless.map((i) => probabilities[i]!)).toFixed(3)}` : ""}`] });
+          const confidence = Math.min(tooSmall ? small.ceiling : 1, against === "all" ? together(mine) : best.p + calm === 0 ? 0 : best.p / (best.p + calm));
+          if (confidence >= leastConfidence) findings.push({ category: id, confidence, frame, evidence: [`${best.name} ${best.p.toFixed(3)}${harmless.length > 0 ? `, harmless ${Math.max(...harmless.map((i) => probabilities[i]!)).toFixed(3)}` : ""}${tooSmall ? `, of a picture below ${small.side} pixels` : ""}`] });
         }
       }
       return { findings, framesChecked: subject.clip.frameCount };
