@@ -22,6 +22,9 @@ export interface PictureChanges {
   words: string[];
 }
 
+/** Scales are known to about one per cent; less than two is none. */
+const isScaled = (scale: number): boolean => Math.abs(scale - 1) > 0.02;
+
 /** `original` is the size at which it was marked, from the registry; without it the smallest change that fits is taken. */
 export function changesOf(report: Pick<WatermarkReport, "geometry" | "width" | "height">, now: Size, original?: Size): PictureChanges {
   const { chipX, chipY, mirrored } = report.geometry;
@@ -31,12 +34,12 @@ export function changesOf(report: Pick<WatermarkReport, "geometry" | "width" | "
   const words: string[] = [];
   if (mirrored) words.push("mirrored");
   if (original === undefined) {
-    if (Math.abs(scaleX - 1) > 0.02 || Math.abs(scaleY - 1) > 0.02) words.push("cropped or scaled");
+    if (isScaled(scaleX) || isScaled(scaleY)) words.push("cropped or scaled");
     return { scaleX, scaleY, mirrored, words };
   }
   const percent = (part: number) => `${Math.round(part * 100)} %`;
   const even = Math.abs(scaleX / scaleY - 1) < 0.01;
-  if (Math.abs(scaleX - 1) > 0.01 || Math.abs(scaleY - 1) > 0.01) words.push(even ? `scaled to ${percent(scaleX)}` : `scaled to ${percent(scaleX)} across and ${percent(scaleY)} down`);
+  if (isScaled(scaleX) || isScaled(scaleY)) words.push(even ? `scaled to ${percent((scaleX + scaleY) / 2)}` : `scaled to ${percent(scaleX)} across and ${percent(scaleY)} down`);
   const kept = { x: now.width / scaleX / original.width, y: now.height / scaleY / original.height };
   const [left, top] = [offset(report.geometry.shiftX, before, original.width * (1 - kept.x), mirrored, now.width / scaleX), offset(report.geometry.shiftY, before, original.height * (1 - kept.y), false, 0)];
   if (kept.x < 0.985 || kept.y < 0.985) words.push(`cropped to ${percent(Math.min(1, kept.x))} of its width and ${percent(Math.min(1, kept.y))} of its height`);
