@@ -46,16 +46,21 @@ export function createLoader(set: ClipSet, { batch, frames, seed, ahead = 2 }: L
       }),
     );
   };
-  const pending = new Map<number, Promise<Clip[]>>();
-  const start = (step: number): Promise<Clip[]> => {
-    let batchOf = pending.get(step);
-    if (!batchOf) {
-      batchOf = draw(step);
+  return lookAhead(draw, ahead);
+}
+
+/** Draws for a step and the `ahead` next ones at once, each step once; what is no longer needed is forgotten. */
+export function lookAhead<T>(draw: (step: number) => Promise<T>, ahead: number): { at(step: number): Promise<T> } {
+  const pending = new Map<number, Promise<T>>();
+  const start = (step: number): Promise<T> => {
+    let known = pending.get(step);
+    if (!known) {
+      known = draw(step);
       // A failure is reported by the step that needs the batch, not before.
-      batchOf.catch(() => {});
-      pending.set(step, batchOf);
+      known.catch(() => {});
+      pending.set(step, known);
     }
-    return batchOf;
+    return known;
   };
   return {
     at(step) {

@@ -2,7 +2,7 @@
  * Batches for training, straight from the generator: no file, no end. What a step gets depends on the seed and the step
  * alone, so a resumed run sees what an uninterrupted one would; the next steps are rendered by other threads meanwhile.
  */
-import { randomAt } from "../dataset/loader.ts";
+import { lookAhead, randomAt } from "../dataset/index.ts";
 import { openLabPool } from "./lab-pool.ts";
 import { checkSettings, splits, type ClipKey, type LabClip, type LabOptions, type Split } from "./laboratory.ts";
 import { scenarioNames, type ScenarioName } from "./scenarios/index.ts";
@@ -30,29 +30,10 @@ export interface LabLoader {
 export function openLabLoader({ batch, seed, scenarios = scenarioNames, split = "train", clips = splits[split].count, ahead = 4, threads, ...options }: LabLoaderOptions): LabLoader {
   const settings = checkSettings(options);
   const pool = openLabPool(threads);
-  const pending = new Map<number, Promise<LabClip[]>>();
   const draw = async (step: number): Promise<LabClip[]> => {
     const random = randomAt(seed, step);
     const keys = Array.from({ length: batch }, (): ClipKey => ({ scenario: scenarios[random.randint(0, scenarios.length)]!, split, index: random.randint(0, clips) }));
     return (await pool.run({ kind: "render", keys, settings })).clips;
   };
-  const start = (step: number): Promise<LabClip[]> => {
-    let known = pending.get(step);
-    if (!known) {
-      known = draw(step);
-      // A failure is reported by the step that needs the batch, not before.
-      known.catch(() => {});
-      pending.set(step, known);
-    }
-    return known;
-  };
-  return {
-    at(step) {
-      const now = start(step);
-      for (let k = 1; k <= ahead; k++) void start(step + k);
-      for (const known of pending.keys()) if (known < step || known > step + ahead) pending.delete(known);
-      return now;
-    },
-    close: () => pool.close(),
-  };
+  return { ...lookAhead(draw, ahead), close: () => pool.close() };
 }
