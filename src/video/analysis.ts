@@ -8,7 +8,7 @@ import { throwIfCancelled } from "../progress.ts";
 import { startTool, videoInput } from "./ffmpeg.ts";
 import { thumbnailFilters, type Size } from "./filters.ts";
 import type { VideoInfo } from "./probe.ts";
-import { cutFrames, frameTimes, hasIndex, reportEnd, type ReadWarning } from "./reader.ts";
+import { cutFrames, frameTimes, reportEnd, type ReadWarning } from "./reader.ts";
 
 /** The middle of a frame at the resolution of the source; whole 8 x 8 blocks, cut where the codec's grid lies. */
 export interface Detail extends Size {
@@ -101,7 +101,6 @@ function analysisArguments(info: VideoInfo, small: Size, detail: Size, detailEve
   const out = (label: string, format: string, pipe: number): string[] => ["-map", `[${label}]`, "-fps_mode", "passthrough", "-pix_fmt", format, "-f", "rawvideo", `pipe:${pipe}`];
   return [
     "-threads", "1", "-filter_complex_threads", "1",
-    ...(hasIndex(info) ? [] : ["-copyts"]),
     ...videoInput(info.path),
     "-filter_complex", graph,
     ...out("small", "rgb24", 1),

@@ -146,13 +146,20 @@ function expectedFrames(info: VideoInfo, options: ReadOptions): number {
  * Whether the container can be entered at a given time. In a transport or raw stream ffmpeg jumps to a guessed byte, often
  * behind the key frame that is needed; there the beginning is decoded and dropped.
  */
-export const hasIndex = (info: VideoInfo) => !/^(mpegts|mpeg|mpegvideo|m4v|h264|hevc|obu|ivf|mjpeg|dv|wtv|gif|yuv4mpegpipe)$/.test(info.container);
+const hasIndex = (info: VideoInfo) => !/^(mpegts|mpeg|mpegvideo|m4v|h264|hevc|obu|ivf|mjpeg|dv|wtv|gif|yuv4mpegpipe)$/.test(info.container);
+
+/** How ffmpeg is brought to a part of a file: options before its input, and filters before all others. */
+export function entrance(info: VideoInfo, { startS = 0, durationS }: Pick<ReadOptions, "startS" | "durationS">): { before: string[]; filters: string[] } {
+  if (startS === 0 && durationS === undefined) return { before: [], filters: [] };
+  if (hasIndex(info)) return { before: [...(startS > 0 ? ["-ss", String(startS)] : []), ...(durationS === undefined ? [] : ["-t", String(durationS)])], filters: [] };
+  return { before: [], filters: [`trim=start=${startS}${durationS === undefined ? "" : `:duration=${durationS}`}`] };
+}
 
 function readArguments(info: VideoInfo, options: ReadOptions): string[] {
-  const { startS = 0, durationS, maxFrames, fps } = options;
-  const seek = hasIndex(info);
+  const { maxFrames, fps } = options;
+  const way = entrance(info, options);
   const filters = [
-    ...(seek || (startS === 0 && durationS === undefined) ? [] : [`trim=start=${startS}${durationS === undefined ? "" : `:duration=${durationS}`}`]),
+    ...way.filters,
     ...(fps === undefined ? [] : [`fps=${fps}`]),
     ...pictureFilters(info, info, options),
     // `print` speaks only of frames that carry metadata, hence the `add`; `direct` sends each line at once.
@@ -161,8 +168,7 @@ function readArguments(info: VideoInfo, options: ReadOptions): string[] {
   ];
   return [
     "-threads", "2",
-    ...(seek && startS > 0 ? ["-ss", String(startS)] : []),
-    ...(seek && durationS !== undefined ? ["-t", String(durationS)] : []),
+    ...way.before,
     ...videoInput(info.path),
     "-map", `0:${info.streamIndex}`, "-an", "-sn", "-dn",
     // Without this ffmpeg repeats and drops frames of a variable rate to make it even.

@@ -11,6 +11,7 @@ import { throwIfCancelled } from "../progress.ts";
 import { fileUrl, lastComplaint, runTool, videoInput } from "./ffmpeg.ts";
 import { pictureFilters, type Size } from "./filters.ts";
 import type { VideoInfo } from "./probe.ts";
+import { entrance } from "./reader.ts";
 
 export interface TranscodeOptions {
   startS: number;
@@ -48,12 +49,13 @@ export async function transcode(info: VideoInfo, out: string, options: Transcode
     const settings = encoder === "libx264"
       ? ["-g", String(gop), "-keyint_min", String(gop), "-sc_threshold", "0", "-bf", "2"]
       : ["-x265-params", `log-level=error:keyint=${gop}:min-keyint=${gop}:scenecut=0:pools=none:frame-threads=1`, "-tag:v", "hvc1"];
+    const way = entrance(info, { startS, durationS });
     const { code, stderr } = await runTool("ffmpeg", [
       "-threads", "2",
-      ...(startS > 0 ? ["-ss", startS.toFixed(6)] : []), "-t", durationS.toFixed(6),
+      ...way.before,
       ...videoInput(info.path),
       "-map", `0:${info.streamIndex}`, "-an", "-sn", "-dn",
-      "-vf", [...pictureFilters(info, info, { ...size, fit: "stretch" }), "setsar=1", "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+bitexact", "format=yuv420p"].join(","),
+      "-vf", [...way.filters, "setpts=PTS-STARTPTS", ...pictureFilters(info, info, { ...size, fit: "stretch" }), "setsar=1", "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+bitexact", "format=yuv420p"].join(","),
       "-fps_mode", "cfr", "-r", String(fps),
       "-c:v", encoder, "-preset", preset, "-crf", String(crf), ...settings, "-threads", "2",
       "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
