@@ -11,7 +11,7 @@
  */
 import { decodePayload, codeLength, listSize } from "./code.ts";
 import { fourier, newGrid, type Grid } from "./fft.ts";
-import { chipSize, layoutOf, syncChips, tileChips, type Layout } from "./pattern.ts";
+import { chipSize, layoutOf, tileChips, type Layout } from "./pattern.ts";
 import type { Residual } from "./residual.ts";
 
 /** Where the tile lies in the frames that were looked at. */
@@ -302,6 +302,3 @@ export function upperTail(z: number): number {
   if (z <= 0) return 1;
   return Math.min(0.5, Math.exp((-z * z) / 2) / (z * Math.sqrt(2 * Math.PI)));
 }
-
-/** For tests and documents: the most that `z` can be, when nothing disturbs and the data chips are the only noise. */
-export const cleanZ = Math.sqrt(syncChips);
