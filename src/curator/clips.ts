@@ -8,7 +8,7 @@ import { detailsWithin } from "./quality/find-quality.ts";
 import { scoreQuality, type ClipQuality, type Defects } from "./quality/score.ts";
 import { smallDefects, type SmallWindow } from "./quality/small-meter.ts";
 import type { CurateSettings } from "./settings.ts";
-import { clipRanges, shotsOf, strideOf, type FrameRange } from "./shots/spans.ts";
+import { clipRanges, shotsOf, strideOf, timesOf, type FrameRange } from "./shots/spans.ts";
 import type { Source } from "./sources.ts";
 
 export interface CandidateClip extends FrameRange {
@@ -40,8 +40,7 @@ function candidate(source: Source, analysis: Analysis, settings: CurateSettings,
   const { info, path } = source;
   const { times, steps, details, windows, descriptors } = analysis;
   const { firstFrame, lastFrame } = range;
-  const startS = times[firstFrame]!;
-  const endS = times[lastFrame + 1] ?? times[lastFrame]! + 1 / info.fps;
+  const { startS, endS } = timesOf(range, times, info.fps);
   const features = detailsWithin(details, range);
   const film = smallDefects(windows, firstFrame, lastFrame);
   const quality = scoreQuality(features, film);

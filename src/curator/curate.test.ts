@@ -60,10 +60,13 @@ describe("a folder of films", () => {
     const out = join(folder, "dataset");
     const before = await digests(out);
     const strict = curateSchema.parse({ ...settings, motion: { ...settings.motion, stillCamera: 10, stillObjects: 10 } });
+    await writeFile(join(out, "clips", "mine.mp4"), "somebody's");
+    await writeFile(join(out, "metas/v0", "mine.json"), "{}");
     const summary = await curate([folder], out, { settings: strict, workers: 2, scoreOnly: false });
     expect(summary).toMatchObject({ num_clips_kept: 0, dropped: { still: 5 } });
     const after = await digests(out);
-    expect(Object.keys(after).filter((name) => name.startsWith("/clips/"))).toEqual([]);
+    // Only our own clips are taken away.
+    expect(Object.keys(after).filter((name) => /^\/(clips|metas)\//.test(name))).toEqual(["/clips/mine.mp4", "/metas/v0/mine.json"]);
     const analyses = (all: Record<string, string>): [string, string][] => Object.entries(all).filter(([name]) => name.startsWith("/work/analysis/"));
     expect(analyses(after)).toEqual(analyses(before));
   });

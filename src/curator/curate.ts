@@ -4,7 +4,7 @@
  * where it was; what comes out depends on the sources and the settings alone, not on the order or the number of workers.
  */
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fromSystemError, OrreryError } from "../errors.ts";
 import { writeFileAtomic } from "../partial-file.ts";
 import { silent, throwIfCancelled, type Progress } from "../progress.ts";
@@ -65,7 +65,7 @@ export async function curate(inputs: readonly string[], out: string, options: Cu
   const decisions = decide(candidates, settings);
   const kept = decisions.clips.filter(({ keep }) => keep);
   const lost = scoreOnly ? [] : await encodeAll(kept, out, options);
-  await removeOthers(place.clips, place.metas, scoreOnly ? undefined : new Set(kept.map(({ clip }) => clip.id)));
+  if (!scoreOnly) await removeDropped(out, candidates, new Set(kept.map(({ clip }) => clip.id)));
   const summary = summarise({ sources, analysed, decisions, setAside: [...setAside, ...lost].sort((a, b) => (a.path < b.path ? -1 : 1)), scoreOnly });
   await writeAccounts(out, sources, decisions, summary, settings);
   return summary;
@@ -121,11 +121,22 @@ async function isMade(file: string, meta: string, settings: CurateSettings): Pro
   }
 }
 
-/** Clips that an earlier decision kept and this one does not are taken away; with `undefined`, none is. */
-async function removeOthers(clips: string, metas: string, kept: ReadonlySet<string> | undefined): Promise<void> {
-  if (!kept) return;
-  for (const [folder, extension] of [[metas, ".json"], [clips, ".mp4"]] as const)
-    for (const name of await readdir(folder)) if (name.endsWith(extension) && !kept.has(name.slice(0, -extension.length))) await rm(join(folder, name), { force: true });
+/**
+ * Takes away clips that an earlier decision kept and this one does not. Only what is surely ours goes: clips whose metadata was
+ * written here, and candidates of this run that a killed one had begun; whatever else lies in the folders stays.
+ */
+async function removeDropped(out: string, candidates: readonly CandidateClip[], kept: ReadonlySet<string>): Promise<void> {
+  const { clips, metas } = paths(out);
+  const ours = new Set(candidates.map(({ id }) => id));
+  for (const name of (await readdir(metas)).filter((file) => file.endsWith(".json"))) {
+    const meta = await readJson(join(metas, name)).catch(() => ({}) as Record<string, unknown>);
+    if (meta["span_uuid"] === basename(name, ".json") && meta["orrery_encode"] !== undefined) ours.add(basename(name, ".json"));
+  }
+  for (const id of ours) {
+    if (kept.has(id)) continue;
+    await rm(join(metas, `${id}.json`), { force: true });
+    await rm(join(clips, `${id}.mp4`), { force: true });
+  }
 }
 
 async function writeAccounts(out: string, sources: readonly Source[], decisions: Decisions, summary: Summary, settings: CurateSettings): Promise<void> {

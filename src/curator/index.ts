@@ -6,7 +6,7 @@ export { findShots, type Shots } from "./shots/find-shots.ts";
 export { pictureOfShots } from "./shots/picture.ts";
 export { clipRanges, defaultSpanRules, shotsOf, strideOf, type FrameRange, type SpanRules } from "./shots/spans.ts";
 export type { Transition, TransitionType } from "./shots/detector.ts";
-export { findMotion, stepsWithin, type Motion, type ShotMotion } from "./motion/find-motion.ts";
+export { findMotion, type Motion, type ShotMotion } from "./motion/find-motion.ts";
 export { defaultMotionRules, describeMotion, type CameraDirection, type CameraTag, type ClipMotion, type MotionRules } from "./motion/tags.ts";
 export { findQuality, type Quality, type ShotQuality } from "./quality/find-quality.ts";
 export { rankQuality, resolutionClass, type Rank, type Ranked } from "./quality/rank.ts";

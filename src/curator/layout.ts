@@ -22,7 +22,6 @@ export const paths = (root: string) => ({
   metas: join(root, "metas", "v0"),
   processed: join(root, "processed_videos"),
   analysis: join(root, "work", "analysis"),
-  sources: join(root, "work", "sources.jsonl"),
   manifest: join(root, "manifest.jsonl"),
   duplicates: join(root, "duplicates.jsonl"),
   summary: join(root, "summary.json"),

@@ -8,7 +8,6 @@ import { readAnalysis, type VideoInfo } from "../../video/index.ts";
 import { descriptorMeter, type FrameDescriptor } from "../dedup/descriptor.ts";
 import { motionMeter, type MotionStep } from "../motion/meter.ts";
 import { qualityOf, type QualityFeatures } from "../quality/features.ts";
-import { detailEvery } from "../quality/find-quality.ts";
 import { smallMeter, type SmallWindow } from "../quality/small-meter.ts";
 import type { Transition } from "../shots/detector.ts";
 import { shotMeter } from "../shots/features.ts";
@@ -31,6 +30,9 @@ export interface Analysis {
   warnings: string[];
 }
 
+/** Every how many frames one is looked at in full resolution: about once a second, and at least twice in a short file. */
+const detailEvery = (info: VideoInfo): number => Math.max(1, Math.round(info.fps * Math.min(1, info.durationS / 3)));
+
 /** Decodes a source once and measures it. Throws as `readAnalysis`. */
 export async function analyse(info: VideoInfo, { progress = silent, signal }: { progress?: Progress; signal?: AbortSignal | undefined } = {}): Promise<Analysis> {
   const [shots, detector, motion, films, looks] = [shotMeter(), shotDetector(), motionMeter(info.width / info.height), smallMeter(), descriptorMeter()];
@@ -51,5 +53,6 @@ export async function analyse(info: VideoInfo, { progress = silent, signal }: { 
     if (look) descriptors.push(look);
     if (index % 25 === 0) progress({ stage: "analysing", done: index, total, unit: "frames" });
   }
+  progress({ stage: "analysing", done: times.length, total: times.length, unit: "frames" });
   return { times: Float64Array.from(times), transitions: detector.finish(), steps, details, windows: films.finish(), descriptors, warnings };
 }

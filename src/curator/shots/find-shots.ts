@@ -4,7 +4,7 @@ import { silent, type Progress } from "../../progress.ts";
 import { smallSize } from "../small.ts";
 import type { Transition } from "./detector.ts";
 import { shotMeter } from "./features.ts";
-import { shotsOf, type FrameRange } from "./spans.ts";
+import { shotsOf, timesOf, type FrameRange } from "./spans.ts";
 import { shotDetector } from "./stream.ts";
 
 export interface Shots {
@@ -30,6 +30,6 @@ export async function findShots(path: string, { progress = silent, signal }: { p
   }
   progress({ stage: "finding shots", done: times.length, total: times.length, unit: "frames" });
   const transitions = detector.finish().map((one) => ({ ...one, ptsS: times[one.frame]! }));
-  const shots = shotsOf(transitions, times.length).map((range) => ({ ...range, startS: times[range.firstFrame]!, endS: times[range.lastFrame + 1] ?? times[range.lastFrame]! + 1 / info.fps }));
+  const shots = shotsOf(transitions, times.length).map((range) => ({ ...range, ...timesOf(range, times, info.fps) }));
   return { info, frameCount: times.length, transitions, shots, warnings };
 }

@@ -37,6 +37,9 @@ export function shotsOf(transitions: readonly Transition[], frameCount: number):
   return shots;
 }
 
+/** When a range begins and ends, seconds; frames show until the next one does, the last for a frame's usual time. */
+export const timesOf = ({ firstFrame, lastFrame }: FrameRange, times: ArrayLike<number>, fps: number): { startS: number; endS: number } => ({ startS: times[firstFrame]!, endS: times[lastFrame + 1] ?? times[lastFrame]! + 1 / fps });
+
 /** Pieces of equal length, for footage whose shots do not matter; the last may be shorter. */
 export function strideOf(frameCount: number, fps: number, strideS: number): FrameRange[] {
   const step = Math.max(1, Math.round(strideS * fps));
