@@ -58,6 +58,26 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/lab-render.ts"),
   },
   {
+    name: "models list",
+    summary: "list the models that came with Orrery, were pulled, or lie in a folder",
+    load: () => import("./commands/models-list.ts"),
+  },
+  {
+    name: "models show",
+    summary: "show a model's card, components, configuration, training notes and hashes",
+    load: () => import("./commands/models-show.ts"),
+  },
+  {
+    name: "models verify",
+    summary: "check a model's files against their recorded hashes, and its tensors against its configuration",
+    load: () => import("./commands/models-verify.ts"),
+  },
+  {
+    name: "models pull",
+    summary: "bring a model from a hub or a URL, with its hashes checked and its licence accepted",
+    load: () => import("./commands/models-pull.ts"),
+  },
+  {
     name: "parity",
     summary: "compare a network with the reference's golden tensors",
     load: () => import("./commands/parity.ts"),
@@ -151,6 +171,7 @@ export const commandTable: readonly CommandEntry[] = [
 
 /** What a first word that is not a command by itself stands for. */
 export const groupSummaries: Readonly<Record<string, string>> = {
+  models: "the models on this machine",
   lab: "make physics videos with known truth",
   train: "train a model on your own video",
   guard: "check prompts and videos, and read safety records",

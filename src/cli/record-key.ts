@@ -6,7 +6,7 @@ import { fromSystemError, OrreryError } from "../errors.ts";
 
 /** Reads; makes nothing. Without a key of its own an installation has signed nothing yet, and there is none. */
 export async function givenKey(path: string | undefined): Promise<{ publicKey?: KeyObject; from?: string }> {
-  const { orreryHome } = await import("../provenance/keys.ts");
+  const { orreryHome } = await import("../home.ts");
   const file = path ?? process.env["ORRERY_SIGNING_KEY"] ?? join(orreryHome(), "keys/record.pub.pem");
   let pem: string;
   try {

@@ -7,9 +7,10 @@
 import { createHash, type KeyObject } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { basename, resolve } from "node:path";
+import type { HomeOptions } from "../home.ts";
 import { fingerprintMeter } from "../provenance/fingerprint.ts";
 import {
-  detectWatermarkInFile, markClip, openContentCredential, openRecordKey, openWatermarkKey, register, signC2pa, type ContentCredential, type ContentStatement, type HomeOptions,
+  detectWatermarkInFile, markClip, openContentCredential, openRecordKey, openWatermarkKey, register, signC2pa, type ContentCredential, type ContentStatement,
 } from "../provenance/index.ts";
 import { writeClip, type Clip } from "../video/index.ts";
 

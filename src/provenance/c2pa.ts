@@ -17,7 +17,8 @@ import { throwIfCancelled } from "../progress.ts";
 import { digestOfUnhashed } from "./boxes.ts";
 import { blobOf, c2paLibrary, settings } from "./c2pa-library.ts";
 import { reservedSize, signClaim } from "./cose.ts";
-import { openContentCredential, trustAnchors, type ContentCredential, type HomeOptions } from "./keys.ts";
+import type { HomeOptions } from "../home.ts";
+import { openContentCredential, trustAnchors, type ContentCredential } from "./keys.ts";
 
 /** IPTC's terms for how the pixels came to be that apply here. */
 export const digitalSources = ["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia", "digitalCapture"] as const;

@@ -5,8 +5,8 @@ export {
 } from "./c2pa.ts";
 export { pemOf } from "./certificate.ts";
 export {
-  keyIdOf, openContentCredential, openRecordKey, openWatermarkKey, orreryHome, trustAnchors, verifySignature,
-  type ContentCredential, type HomeOptions, type RecordKey, type SigningAlgorithm,
+  keyIdOf, openContentCredential, openRecordKey, openWatermarkKey, trustAnchors, verifySignature,
+  type ContentCredential, type RecordKey, type SigningAlgorithm,
 } from "./keys.ts";
 export { searchRegistry, readRegistry, register, registryPath, type MatchKind, type RegistryEntry, type RegistryMatch, type RegistryQuery, type SignedEntry } from "./registry.ts";
 export { openWatermarkModel, type WatermarkModel } from "./watermark/onnx-model.ts";

@@ -12,21 +12,10 @@
  */
 import { X509Certificate, createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify, type KeyObject } from "node:crypto";
 import { link, mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { OrreryError, fromSystemError } from "../errors.ts";
+import { orreryHome, type HomeOptions } from "../home.ts";
 import { certificatesOf, issueCertificate, pemOf } from "./certificate.ts";
-
-export interface HomeOptions {
-  /** Folder of the installation. Default `ORRERY_HOME`, else `~/.orrery`. */
-  home?: string;
-  env?: Readonly<Record<string, string | undefined>>;
-}
-
-/** The folder that holds keys and registry. */
-export function orreryHome({ home, env = process.env }: HomeOptions = {}): string {
-  return home ?? (env["ORRERY_HOME"] || join(homedir(), ".orrery"));
-}
 
 export interface RecordKey {
   /** SHA-256 of the public key (SPKI, DER), hex: what a signed record names its signer by. */

@@ -16,7 +16,8 @@ import { z } from "zod";
 import { fromSystemError } from "../errors.ts";
 import { throwIfCancelled } from "../progress.ts";
 import { fingerprintDistance, fingerprintFrames, wordsOf } from "./fingerprint.ts";
-import { openRecordKey, orreryHome, verifySignature, type HomeOptions } from "./keys.ts";
+import { orreryHome, type HomeOptions } from "../home.ts";
+import { openRecordKey, verifySignature } from "./keys.ts";
 
 const digits = fingerprintFrames * 16;
 const hex = (length: number) => z.string().regex(new RegExp(`^[0-9a-f]{${length}}$`));

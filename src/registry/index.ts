@@ -1,5 +1,9 @@
 /** Models on disk. */
 export { bindWeights, checkParameters, readComponentWeights, readWeights, type Bound } from "./bind.ts";
+export { licenceFiles, licenceOf, licenceOfCard, readCard, type Licence, type ModelCard } from "./card.ts";
+export { describeModel, findModel, kindOf, listModels, modelHome, modelRoots, type ModelKind, type ModelRoot, type ModelSummary } from "./library.ts";
+export { compareFiles, hashFiles, lockFile, readLock, writeLock, type FileReport, type ModelLock } from "./lock.ts";
+export { pullModel, type Pulled, type PullOptions, type ShownLicence } from "./pull.ts";
 export { openComponent, readJson, saveComponent, writeJson, type Component, type Json } from "./model-folder.ts";
 export {
   autoregressivePipelineClass, componentOf, isPipeline, openPipeline, parseGeneration, savePipeline,

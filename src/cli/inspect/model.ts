@@ -1,9 +1,8 @@
 /** What is in a model's folder: a component (config.json and weights) or a pipeline of several (model_index.json). */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { parse } from "yaml";
 import { OrreryError } from "../../errors.ts";
-import { readJson, type Json } from "../../registry/index.ts";
+import { licenceOf, readJson, type Json } from "../../registry/index.ts";
 import { compression, isDiscrete, parseTokenizerConfig, tokenizerClassNames } from "../../tokenizer/index.ts";
 import { openCheckpoint } from "../../weights/index.ts";
 import { summarize, tensorLines, type TensorLine, type WeightsSummary } from "./checkpoint.ts";
@@ -33,39 +32,12 @@ export interface PipelineReport {
 
 const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
-/** Bytes of a file of text that are looked at. */
-const largestText = 1 << 18;
-
-async function readText(path: string): Promise<string | undefined> {
-  const status = await stat(path).catch(() => undefined);
-  return status?.isFile() && status.size <= largestText ? readFile(path, "utf8").catch(() => undefined) : undefined;
-}
-
-/** The licence that a model card names in its front matter, else the first line of a licence file. */
-export async function licenseOf(folder: string): Promise<string | undefined> {
-  const front = /^---\r?\n(.*?)\r?\n---/s.exec((await readText(join(folder, "README.md"))) ?? "")?.[1];
-  if (front !== undefined) {
-    try {
-      const card = parse(front, { maxAliasCount: 0 }) as Json | null;
-      const named = textOf(card?.["license_name"]) ?? textOf(card?.["license"]);
-      if (named) return named;
-    } catch {
-      // A card that is not YAML says nothing about the licence.
-    }
-  }
-  for (const name of ["LICENSE", "LICENSE.md", "LICENSE.txt"]) {
-    const line = (await readText(join(folder, name)))?.split("\n").map((l) => l.replace(/^#+/, "").trim()).find((l) => l !== "");
-    if (line) return line.slice(0, 100);
-  }
-  return undefined;
-}
-
 /** @throws `file_not_found` or `bad_config` when config.json cannot be read, `bad_argument` when no tensor matches. */
 export async function inspectComponent(folder: string, pattern?: string): Promise<ComponentReport> {
   const config = await readJson(join(folder, "config.json"));
   const architectures = config["architectures"];
   const className = textOf(config["_class_name"]) ?? (Array.isArray(architectures) ? textOf(architectures[0]) : undefined) ?? textOf(config["model_type"]);
-  const license = await licenseOf(folder);
+  const license = (await licenceOf(folder))?.name;
   const report: ComponentReport = { kind: "model", path: folder, ...(className ? { className } : {}), config, ...(license ? { license } : {}), problems: [] };
   const complain = (error: unknown): void => {
     if (!(error instanceof OrreryError)) throw error;
@@ -99,7 +71,7 @@ export async function inspectComponent(folder: string, pattern?: string): Promis
 /** @throws `file_not_found` or `bad_config` when model_index.json cannot be read. */
 export async function inspectPipeline(folder: string): Promise<PipelineReport> {
   const index = await readJson(join(folder, "model_index.json"));
-  const [className, license] = [textOf(index["_class_name"]), await licenseOf(folder)];
+  const [className, license] = [textOf(index["_class_name"]), (await licenceOf(folder))?.name];
   const components: PipelineReport["components"] = [];
   for (const [name, value] of Object.entries(index)) {
     if (!Array.isArray(value)) continue;
