@@ -78,6 +78,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/models-pull.ts"),
   },
   {
+    name: "models export",
+    summary: "write a model as ONNX files or as a folder for diffusers",
+    load: () => import("./commands/models-export.ts"),
+  },
+  {
     name: "parity",
     summary: "compare a network with the reference's golden tensors",
     load: () => import("./commands/parity.ts"),

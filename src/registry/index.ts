@@ -3,6 +3,7 @@ export { bindWeights, checkParameters, readComponentWeights, readWeights, type B
 export { licenceFiles, licenceOf, licenceOfCard, readCard, type Licence, type ModelCard } from "./card.ts";
 export { describeModel, findModel, kindOf, listModels, modelHome, modelRoots, type ModelKind, type ModelRoot, type ModelSummary } from "./library.ts";
 export { compareFiles, hashFiles, lockFile, readLock, writeLock, type FileReport, type ModelLock } from "./lock.ts";
+export { exportOnnx, type OnnxFile, type OnnxGraph, type WeightType } from "./onnx.ts";
 export { pullModel, type Pulled, type PullOptions, type ShownLicence } from "./pull.ts";
 export { openComponent, readJson, saveComponent, writeJson, type Component, type Json } from "./model-folder.ts";
 export {
