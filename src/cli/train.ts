@@ -10,7 +10,7 @@ import { list, shared, text, toggle } from "./options.ts";
 import { resolveConfig } from "./overrides.ts";
 
 export const trainOptions = {
-  data: list({ metavar: "CLIP", help: "video files to learn from, and folders that are searched for them (required)" }),
+  data: list({ metavar: "CLIP", help: "video files to learn from, and folders that are searched for them; or the physics laboratory, such as lab:all?count=6000 or lab:fall,ramp?count=500&camera=any (required)" }),
   out: text({ short: "o", metavar: "DIR", help: "folder of the run; an unfinished run in it is continued (required)" }),
   config: text({ metavar: "FILE.yaml", help: "settings; key=value words override them" }),
   from: text({ metavar: "DIR", help: "start from this model's weights and configuration instead of afresh" }),

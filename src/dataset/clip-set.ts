@@ -52,6 +52,8 @@ export interface ClipSet {
   readonly rejected: readonly Rejected[];
   /** Frames `first` to `first + count - 1` of an entry; a file that ends early repeats its last frame. */
   window(entry: number, first: number, count: number): Promise<Clip>;
+  /** What is written about an entry, where the set knows such things. */
+  caption?(entry: number): Promise<string | undefined>;
 }
 
 /** Video files among `paths`: files as they are, folders searched by extension, all in a stable order. */

@@ -29,13 +29,18 @@ export interface TrainingData {
   held: ClipSet;
   /** Whether `held` was kept from training. */
   isHeld: boolean;
+  /** Ends what makes the clips, where something has to be ended. */
+  close?(): Promise<void>;
 }
 
+/** Opens what a run's `data` names: `openTrainingData`, or one that knows more kinds of sources than files. */
+export type OpenData = (paths: readonly string[], settings: DataSettings, options?: { progress?: Progress | undefined; signal?: AbortSignal | undefined }) => Promise<TrainingData>;
+
 /** Opens clips for training. Errors as `openClips`. */
-export async function openTrainingData(paths: readonly string[], { width, height, fps, holdout, memoryMb }: DataSettings, { progress, signal }: { progress?: Progress | undefined; signal?: AbortSignal | undefined } = {}): Promise<TrainingData> {
+export const openTrainingData: OpenData = async (paths, { width, height, fps, holdout, memoryMb }, { progress, signal } = {}) => {
   const common = { width, height, memoryBytes: memoryMb * 2 ** 20, signal, ...(progress ? { progress } : {}) };
   const isHeld = holdout.seconds > 0;
   const training = await openClips(paths, { ...common, fps, ...(isHeld ? { part: trainingPart(holdout) } : {}) });
   if (!isHeld) return { training, held: training, isHeld };
   return { training, held: await openClips(paths, { ...common, fps: training.fps, part: heldPart(holdout) }), isHeld };
-}
+};

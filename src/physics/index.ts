@@ -3,6 +3,7 @@ export { decodeMask, encodeMask, type RleMask } from "./rle.ts";
 export { eventKinds, type EventKind } from "./events.ts";
 export { renderLabFolder, type RenderedFolder, type RenderOptions } from "./lab-folder.ts";
 export { clipName, clipPaths, labVersion, type ClipMeta } from "./lab-layout.ts";
+export { openLabData } from "./lab-clips.ts";
 export { openLabLoader, type LabLoader, type LabLoaderOptions } from "./lab-loader.ts";
 export { writeLabIndex, writeLabStrips } from "./lab-preview.ts";
 export { checkSettings, clipKeys, labDefaults, openLaboratory, seedOf, splits, type ClipKey, type LabClip, type LabOptions, type LabSettings, type Laboratory, type Split } from "./laboratory.ts";

@@ -7,9 +7,9 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { OrreryError, fromSystemError } from "../errors.ts";
 import type { Progress } from "../progress.ts";
-import { createLoader, openTrainingData, randomAt, type ClipSet, type TrainingData } from "../dataset/index.ts";
+import { createLoader, openTrainingData, randomAt, type ClipSet, type OpenData, type TrainingData } from "../dataset/index.ts";
 import { parameters, type Parameters } from "../nn/index.ts";
-import { openComponent, readComponentWeights, saveComponent, writeJson, type Json } from "../registry/index.ts";
+import { openComponent, readComponentWeights, saveComponent, writeJson, type Component, type Json } from "../registry/index.ts";
 import { compile, input, size } from "../tensor/index.ts";
 import { hostTensor, type HostTensor, type Runtime } from "../tensor/runtime/node.ts";
 import { loopOptions, train, type Task } from "../training/index.ts";
@@ -21,8 +21,10 @@ import { hasPrincipalStart, principalComponents, principalStart } from "./princi
 import { tokenizerConfigOf, type TokenizerSettings } from "./training-settings.ts";
 
 export interface TokenizerTraining {
-  /** Video files and folders of them. */
+  /** Video files and folders of them, or what `openData` knows besides. */
   data: readonly string[];
+  /** Default `openTrainingData`. */
+  openData?: OpenData | undefined;
   /** Folder of the run; an unfinished run in it is continued. */
   out: string;
   settings: TokenizerSettings;
@@ -59,12 +61,21 @@ const statisticsWindows = 64;
  * `cancelled` after a checkpoint, `diverged`, `disk_full`.
  */
 export async function trainTokenizer(options: TokenizerTraining): Promise<TrainedTokenizer> {
-  const { out, settings, runtime, from, progress, signal } = options;
+  const { settings, from, progress, signal } = options;
   const base = from === undefined ? undefined : await openComponent(from);
   const config = base ? parseTokenizerConfig(base.config) : tokenizerConfigOf(settings);
   checkWindow(config, settings);
-  const data = await openTrainingData(options.data, settings.data, { progress, signal });
-  options.onData?.(data);
+  const data = await (options.openData ?? openTrainingData)(options.data, settings.data, { progress, signal });
+  try {
+    options.onData?.(data);
+    return await learn(options, base, config, data);
+  } finally {
+    await data.close?.();
+  }
+}
+
+async function learn(options: TokenizerTraining, base: Component | undefined, config: TokenizerConfig, data: TrainingData): Promise<TrainedTokenizer> {
+  const { out, settings, runtime, from, progress, signal } = options;
   const { batch } = settings;
   const { frames, width, height } = settings.data;
   const loader = createLoader(data.training, { batch, frames, seed: settings.seed });

@@ -2,6 +2,7 @@
 import { defineCommand } from "../command.ts";
 import { text } from "../options.ts";
 import { describeData, describeWorld, qualityMeter, settingsOf, trainOptions, withRuntime } from "../train.ts";
+import { openData } from "../training-data.ts";
 
 export const command = defineCommand({
   name: "train autoregressive",
@@ -22,7 +23,7 @@ export const command = defineCommand({
     if (tokenizer === undefined) throw new OrreryError("bad_argument", "--tokenizer is missing; name a discrete tokenizer's folder, such as the model/ of `orrery train tokenizer kind=DV8x8x8`");
     const measure = await qualityMeter();
     const result = await withRuntime(options, (runtime) =>
-      trainAutoregressive({ ...given, tokenizer, runtime, from: options.from, measure, onData: (data) => describeData(data, output), progress, signal }),
+      trainAutoregressive({ ...given, tokenizer, runtime, openData, from: options.from, measure, onData: (data) => describeData(data, output), progress, signal }),
     );
     describeWorld(result, output);
     output.data(result);

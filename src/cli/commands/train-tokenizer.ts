@@ -1,6 +1,7 @@
 /** `orrery train tokenizer`: from clips to a tokenizer's folder. */
 import { defineCommand } from "../command.ts";
 import { describeData, qualityMeter, settingsOf, trainOptions, withRuntime } from "../train.ts";
+import { openData } from "../training-data.ts";
 
 export const command = defineCommand({
   name: "train tokenizer",
@@ -21,7 +22,7 @@ export const command = defineCommand({
     if (!given) return;
     const measure = await qualityMeter();
     const result = await withRuntime(options, (runtime) =>
-      trainTokenizer({ ...given, runtime, from: options.from, measure, onData: (data) => describeData(data, output), progress, signal }),
+      trainTokenizer({ ...given, runtime, openData, from: options.from, measure, onData: (data) => describeData(data, output), progress, signal }),
     );
     const figures = Object.entries(result.figures).map(([name, value]) => `${name} ${+value.toFixed(3)}`).join(", ");
     output.text(`${result.model}: ${(result.parameters / 1e6).toFixed(2)} M parameters after ${result.step} steps${figures ? `; ${figures}` : ""}`);

@@ -7,7 +7,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { OrreryError, fromSystemError } from "../../errors.ts";
 import type { Progress } from "../../progress.ts";
-import { openTrainingData, randomAt, type TrainingData } from "../../dataset/index.ts";
+import { openTrainingData, randomAt, type OpenData, type TrainingData } from "../../dataset/index.ts";
 import { parameters, type Parameter } from "../../nn/index.ts";
 import { openComponent, readComponentWeights, saveComponent, savePipeline, writeJson, type AutoregressiveGeneration, type Component, type Json } from "../../registry/index.ts";
 import { input } from "../../tensor/index.ts";
@@ -26,8 +26,10 @@ import { autoregressiveConfigOf, type AutoregressiveSettings } from "./training-
 import { nextTokenLoss, prefill } from "./transformer.ts";
 
 export interface AutoregressiveTraining {
-  /** Video files and folders of them. */
+  /** Video files and folders of them, or what `openData` knows besides. */
   data: readonly string[];
+  /** Default `openTrainingData`. */
+  openData?: OpenData | undefined;
   /** Folder of the run; an unfinished run in it is continued. */
   out: string;
   /** The tokenizer's folder, or that of a pipeline with one. */
@@ -76,18 +78,22 @@ export async function trainAutoregressive(options: AutoregressiveTraining): Prom
     const conditionFrames = settings.conditionFrames ? [...settings.conditionFrames].sort((a, b) => a - b) : Array.from({ length: Math.max(1, Math.ceil(latent[0] / 2)) }, (_, i) => 1 + i * temporal);
     for (const n of conditionFrames)
       if (n >= frames || (n - 1) % temporal) throw new OrreryError("bad_config", `conditionFrames has ${n}; expected 1 more than a multiple of ${temporal}, below the ${frames} frames of a window`);
-    const data = await openTrainingData(options.data, settings.data, { progress, signal });
-    options.onData?.(data);
-    await mkdir(out, { recursive: true }).catch((error: unknown) => {
-      throw fromSystemError(error, out);
-    });
-    const { sha256 } = await identifyTokenizer(folder);
-    const cache = await openLatentCache({ set: data.training, codec: tokenizer, tokenizerSha256: sha256, folder: join(out, "latents"), frames, stride: settings.stride, progress, signal });
+    const data = await (options.openData ?? openTrainingData)(options.data, settings.data, { progress, signal });
     try {
-      const generation: AutoregressiveGeneration = { family: "autoregressive", version: 1, width, height, frames, fps: data.training.fps, conditionFrames, text: null, sampling: settings.sampling };
-      return await learn({ options, data, cache, tokenizer, vae: await openComponent(folder), base, config, generation, sha256 });
+      options.onData?.(data);
+      await mkdir(out, { recursive: true }).catch((error: unknown) => {
+        throw fromSystemError(error, out);
+      });
+      const { sha256 } = await identifyTokenizer(folder);
+      const cache = await openLatentCache({ set: data.training, codec: tokenizer, tokenizerSha256: sha256, folder: join(out, "latents"), frames, stride: settings.stride, progress, signal });
+      try {
+        const generation: AutoregressiveGeneration = { family: "autoregressive", version: 1, width, height, frames, fps: data.training.fps, conditionFrames, text: null, sampling: settings.sampling };
+        return await learn({ options, data, cache, tokenizer, vae: await openComponent(folder), base, config, generation, sha256 });
+      } finally {
+        await cache.close();
+      }
     } finally {
-      await cache.close();
+      await data.close?.();
     }
   } finally {
     await tokenizer.release();

@@ -7,7 +7,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { OrreryError, fromSystemError } from "../../errors.ts";
 import { silent, type Progress } from "../../progress.ts";
-import { openTrainingData, randomAt, type TrainingData } from "../../dataset/index.ts";
+import { openTrainingData, randomAt, type OpenData, type TrainingData } from "../../dataset/index.ts";
 import { parameters, type Parameter } from "../../nn/index.ts";
 import { openComponent, readComponentWeights, saveComponent, savePipeline, writeJson, type Component, type DiffusionGeneration, type Json } from "../../registry/index.ts";
 import { input, size } from "../../tensor/index.ts";
@@ -26,8 +26,10 @@ import { estimateOf, openDenoiser } from "./denoiser.ts";
 import { conditionFramesOf, transformerConfigOf, type DiffusionSettings } from "./training-settings.ts";
 
 export interface DiffusionTraining {
-  /** Video files and folders of them. */
+  /** Video files and folders of them, or what `openData` knows besides. */
   data: readonly string[];
+  /** Default `openTrainingData`. */
+  openData?: OpenData | undefined;
   /** Folder of the run; an unfinished run in it is continued. */
   out: string;
   /** The tokenizer's folder, or that of a pipeline with one. */
@@ -77,19 +79,23 @@ export async function trainDiffusion(options: DiffusionTraining): Promise<Traine
       if (n >= frames || (n > 0 && (n - 1) % temporal)) throw new OrreryError("bad_config", `conditionFrames has ${n}; expected 0, or 1 more than a multiple of ${temporal}, below the ${frames} frames of a window`);
       if (n > 0 && !takesConditionMask(config)) throw new OrreryError("bad_argument", `${from} takes no condition mask; use conditionFrames=[0]`);
     }
-    const data = await openTrainingData(options.data, settings.data, { progress, signal });
-    options.onData?.(data);
-    await mkdir(out, { recursive: true }).catch((error: unknown) => {
-      throw fromSystemError(error, out);
-    });
-    const { sha256 } = await identifyTokenizer(folder);
-    const cache = await openLatentCache({ set: data.training, codec: tokenizer, tokenizerSha256: sha256, folder: join(out, "latents"), frames, stride: settings.stride, progress, signal });
+    const data = await (options.openData ?? openTrainingData)(options.data, settings.data, { progress, signal });
     try {
-      const statistics = statisticsOf(tokenizer.config) ?? (await statisticsOfCache(cache));
-      const generation = generationOf(settings, conditionFrames, data.training.fps, statistics);
-      return await learn({ options, data, cache, tokenizer, vae: await openComponent(folder), base, config, generation, sha256 });
+      options.onData?.(data);
+      await mkdir(out, { recursive: true }).catch((error: unknown) => {
+        throw fromSystemError(error, out);
+      });
+      const { sha256 } = await identifyTokenizer(folder);
+      const cache = await openLatentCache({ set: data.training, codec: tokenizer, tokenizerSha256: sha256, folder: join(out, "latents"), frames, stride: settings.stride, progress, signal });
+      try {
+        const statistics = statisticsOf(tokenizer.config) ?? (await statisticsOfCache(cache));
+        const generation = generationOf(settings, conditionFrames, data.training.fps, statistics);
+        return await learn({ options, data, cache, tokenizer, vae: await openComponent(folder), base, config, generation, sha256 });
+      } finally {
+        await cache.close();
+      }
     } finally {
-      await cache.close();
+      await data.close?.();
     }
   } finally {
     await tokenizer.release();
