@@ -11,6 +11,7 @@ import type { RandomState } from "../tensor/random.ts";
 import type { Runtime } from "../tensor/runtime/node.ts";
 import { tokenizerClassNames } from "../tokenizer/index.ts";
 import type { Clip } from "../video/index.ts";
+import { openTextEncoder } from "../world/text/encoder.ts";
 import { openAutoregressive } from "./autoregressive.ts";
 import type { ClearedText } from "./clearance.ts";
 import { openDiffusion } from "./diffusion.ts";
@@ -47,13 +48,16 @@ export interface WorldModel extends PlannedModel {
 export async function openWorldModel(folder: string, runtime: Runtime): Promise<WorldModel> {
   const pipeline = await openPipeline(folder);
   const { generation } = pipeline;
-  if (generation.text)
-    throw new OrreryError("missing_dependency", `${folder} reads text through ${generation.text.component}, and Orrery has no encoder for that; give a model that continues frames without words ("text": null in its orrery.json)`);
   const tokenizer = tokenizerOf(pipeline);
   const transformer = componentOf(pipeline, "transformer").folder;
-  const sha256 = await identify(pipeline, [tokenizer, transformer]);
+  const encoder = generation.text && componentOf(pipeline, generation.text.component).folder;
+  const sha256 = await identify(pipeline, [tokenizer, transformer, ...(encoder ? [encoder] : [])]);
   const opened = { folder, sha256, tokenizer, transformer, runtime };
-  return generation.family === "diffusion" ? openDiffusion({ ...opened, generation }) : openAutoregressive({ ...opened, generation });
+  if (generation.family === "autoregressive") {
+    if (generation.text) throw new OrreryError("missing_dependency", `${folder} is an autoregressive model that reads text, which Orrery cannot give it; give one that continues frames without words ("text": null in its orrery.json)`);
+    return openAutoregressive({ ...opened, generation });
+  }
+  return openDiffusion({ ...opened, generation, text: generation.text ? await openTextEncoder(folder, generation.text.tokens, runtime) : undefined });
 }
 
 /** The folder of the pipeline's tokenizer. */

@@ -52,13 +52,15 @@ export function openLabData(source: string, { width, height, frames, fps = labDe
 function labSet(keys: readonly ClipKey[], settings: LabSettings, pool: LabPool, memoryBytes: number): ClipSet {
   const { width, height, frames, fps } = settings;
   const bytes = width * height * 3 * frames;
-  const kept = new Map<number, Promise<{ clip: Clip; caption: string }>>();
-  const render = async (index: number): Promise<{ clip: Clip; caption: string }> => {
+  const kept = new Map<number, Promise<Clip>>();
+  // Words are small: they stay where pictures do not.
+  const captions = new Map<number, string>();
+  const render = async (index: number): Promise<Clip> => {
     const { clips } = await pool.run({ kind: "render", keys: [keys[index]!], settings });
-    const { caption, frames: pixels } = clips[0]!;
-    return { clip: makeClip(pixels, width, height, fps), caption };
+    captions.set(index, clips[0]!.caption);
+    return makeClip(clips[0]!.frames, width, height, fps);
   };
-  const rendered = (index: number): Promise<{ clip: Clip; caption: string }> => {
+  const rendered = (index: number): Promise<Clip> => {
     const known = kept.get(index);
     if (known) return known;
     const made = render(index);
@@ -81,8 +83,11 @@ function labSet(keys: readonly ClipKey[], settings: LabSettings, pool: LabPool, 
     rejected: [],
     async window(entry, first, count) {
       if (first !== 0 || count !== frames) throw new OrreryError("bad_argument", `frames ${first} to ${first + count - 1} of a laboratory clip were asked for; it is opened as windows of ${frames}`);
-      return (await rendered(entry)).clip;
+      return rendered(entry);
     },
-    caption: async (entry) => (await rendered(entry)).caption,
+    async caption(entry) {
+      if (!captions.has(entry)) await rendered(entry);
+      return captions.get(entry);
+    },
   };
 }

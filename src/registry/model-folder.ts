@@ -46,13 +46,15 @@ export interface Component {
 /** Opens a component folder. Throws `file_not_found` when there is no config.json, `bad_config` when it names no class. */
 export async function openComponent(folder: string): Promise<Component> {
   const config = await readJson(join(folder, "config.json"));
-  const className = config["_class_name"];
-  if (typeof className !== "string") throw new OrreryError("bad_config", `${join(folder, "config.json")} has no "_class_name", so it is not clear which network it configures`);
+  // diffusers names the class, transformers lists it.
+  const architectures = config["architectures"];
+  const className = config["_class_name"] ?? (Array.isArray(architectures) ? architectures[0] : undefined);
+  if (typeof className !== "string") throw new OrreryError("bad_config", `${join(folder, "config.json")} has neither "_class_name" nor "architectures", so it is not clear which network it configures`);
   return { folder, className, config, checkpoint: () => openCheckpoint(folder) };
 }
 
-/** Writes a component: configuration and float32 weights. */
-export async function saveComponent(folder: string, config: Json, parameters: Iterable<Parameter>, weights: ReadonlyMap<string, Float32Array>): Promise<void> {
+/** Writes a component: configuration and float32 weights, in a file that diffusers expects or another. */
+export async function saveComponent(folder: string, config: Json, parameters: Iterable<Parameter>, weights: ReadonlyMap<string, Float32Array>, { file = weightsFile }: { file?: string } = {}): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
@@ -63,7 +65,7 @@ export async function saveComponent(folder: string, config: Json, parameters: It
     if (!data || data.length !== size(shape)) throw new OrreryError("internal", `no values of the right size for ${name}`);
     return { name, dtype: "F32" as const, shape: [...shape], data };
   });
-  await writeSafetensors(join(folder, weightsFile), entries, { format: "pt" });
+  await writeSafetensors(join(folder, file), entries, { format: "pt" });
   await writeJson(join(folder, "config.json"), config);
 }
 

@@ -59,6 +59,8 @@ const diffusion = z.strictObject({
   guidance: z.number().nonnegative(),
   /** Mean and deviation of the tokenizer's latents, per channel or per channel and latent frame; absent: those of its configuration. */
   latents: z.strictObject({ mean: numbers, std: numbers }).optional(),
+  /** Where given frames are continued, the network predicts the change against the last of them; this is its deviation per channel. */
+  change: z.strictObject({ std: z.array(z.number().positive()).min(1) }).optional(),
 });
 
 const autoregressive = z.strictObject({

@@ -10,6 +10,7 @@ import { basename, extname, join } from "node:path";
 import { fromSystemError, OrreryError } from "../errors.ts";
 import { silent, throwIfCancelled, type Progress } from "../progress.ts";
 import type { ClipSet } from "../dataset/index.ts";
+import { sliceClip, type Clip } from "../video/index.ts";
 import type { HostTensor } from "../tensor/runtime/node.ts";
 import type { Codec } from "../tokenizer/codec.ts";
 import { latentMeter } from "../tokenizer/index.ts";
@@ -26,6 +27,8 @@ export interface LatentCacheOptions {
   frames: number;
   /** Pixel frames between the beginnings of windows. */
   stride: number;
+  /** Numbers of given pixel frames whose last one is also coded alone, as a picture; see `anchor`. 1 needs nothing: it is the first latent frame. */
+  anchors?: readonly number[] | undefined;
   /** Windows coded at once. */
   batch?: number;
   progress?: Progress | undefined;
@@ -39,6 +42,8 @@ export interface LatentCache {
   readonly shape: readonly number[];
   /** Window `index`: latents as they were coded, or indices. */
   read(index: number): Promise<Float32Array | Int32Array>;
+  /** Pixel frame `given` - 1 of window `index` coded as a picture, [C, H, W]; for 1 and the numbers that were asked for. */
+  anchor(index: number, given: number): Promise<Float32Array>;
   /** Which clip of the set window `index` is of, and its first frame in it. */
   place(index: number): { entry: number; first: number };
   close(): Promise<void>;
@@ -58,10 +63,12 @@ interface Place {
 interface Shard {
   /** Where in the set its windows lie. */
   places: Place[];
-  offset: number;
   handle: FileHandle;
-  memory?: Float32Array | Int32Array;
+  /** By name of the tensor. */
+  tensors: Map<string, { offset: number; memory?: Float32Array | Int32Array }>;
 }
+
+const anchorName = (given: number): string => `anchor.${given}`;
 
 /**
  * Codes what is not coded yet and opens all of it.
@@ -75,6 +82,8 @@ export async function openLatentCache(options: LatentCacheOptions): Promise<Late
     throw fromSystemError(error, folder);
   });
   const name = codec.discrete ? "indices" : "latents";
+  const anchors = anchorsOf(options);
+  const numbers = ({ buffer, byteOffset, length }: Uint8Array): Float32Array | Int32Array => (codec.discrete ? new Int32Array(buffer, byteOffset, length / 4) : new Float32Array(buffer, byteOffset, length / 4));
   const stage = "encoding the clips";
   let done = 0;
   const shards: Shard[] = [];
@@ -92,14 +101,18 @@ export async function openLatentCache(options: LatentCacheOptions): Promise<Late
       progress({ stage, done, total, unit: "windows" });
       const checkpoint = await openSafetensors(path);
       try {
-        const info = checkpoint.info(name);
-        shape = info.shape.slice(1);
-        const shard: Shard = { places, offset: checkpoint.location(name)!.offset, handle: await open(path, "r") };
+        shape = checkpoint.info(name).shape.slice(1);
+        const shard: Shard = { places, handle: await open(path, "r"), tensors: new Map() };
         shards.push(shard);
-        if (info.byteLength <= room) {
-          room -= info.byteLength;
-          const bytes = await checkpoint.read(name);
-          shard.memory = codec.discrete ? new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4) : new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+        for (const tensor of [name, ...anchors.map(anchorName)]) {
+          const { byteLength } = checkpoint.info(tensor);
+          const offset = checkpoint.location(tensor)!.offset;
+          if (byteLength > room) {
+            shard.tensors.set(tensor, { offset });
+            continue;
+          }
+          room -= byteLength;
+          shard.tensors.set(tensor, { offset, memory: numbers(await checkpoint.read(tensor)) });
         }
       } finally {
         await checkpoint.close();
@@ -118,15 +131,25 @@ export async function openLatentCache(options: LatentCacheOptions): Promise<Late
     }
     throw new RangeError(`window ${index} of ${total}`);
   };
+  const read = async (index: number, tensor: string, each: number): Promise<Float32Array | Int32Array> => {
+    const { shard, window } = find(index);
+    const { offset, memory } = shard.tensors.get(tensor)!;
+    if (memory) return memory.subarray(window * each, (window + 1) * each);
+    const bytes = new Uint8Array(each * 4);
+    await shard.handle.read(bytes, 0, bytes.length, offset + window * bytes.length);
+    return numbers(bytes);
+  };
   return {
     count: total,
     shape,
-    async read(index) {
-      const { shard, window } = find(index);
-      if (shard.memory) return shard.memory.subarray(window * values, (window + 1) * values);
-      const bytes = new Uint8Array(values * 4);
-      await shard.handle.read(bytes, 0, bytes.length, shard.offset + window * bytes.length);
-      return codec.discrete ? new Int32Array(bytes.buffer) : new Float32Array(bytes.buffer);
+    read: (index) => read(index, name, values),
+    async anchor(index, given) {
+      const [c, t, h, w] = shape as [number, number, number, number];
+      if (given > 1) return (await read(index, anchorName(given), c * h * w)) as Float32Array;
+      const window = await read(index, name, values);
+      const out = new Float32Array(c * h * w);
+      for (let i = 0; i < c; i++) out.set(window.subarray(i * t * h * w, i * t * h * w + h * w), i * h * w);
+      return out;
     },
     place(index) {
       const { shard, window } = find(index);
@@ -135,6 +158,8 @@ export async function openLatentCache(options: LatentCacheOptions): Promise<Late
     close,
   };
 }
+
+const anchorsOf = ({ anchors = [] }: LatentCacheOptions): number[] => anchors.filter((given) => given > 1);
 
 /** All windows of the set, by the files that they go into. */
 function groupWindows({ set, frames, stride }: LatentCacheOptions): Place[][] {
@@ -151,35 +176,45 @@ function groupWindows({ set, frames, stride }: LatentCacheOptions): Place[][] {
   throw new OrreryError("bad_video", `the longest clip has ${longest} frame(s) at ${set.fps.toFixed(2)} fps, but windows of ${frames} were asked for; give longer clips, ask for fewer frames (data.frames) or hold less back`);
 }
 
-function shardName(places: readonly Place[], { set, frames, stride, tokenizerSha256 }: LatentCacheOptions): string {
+function shardName(places: readonly Place[], options: LatentCacheOptions): string {
+  const { set, frames, stride, tokenizerSha256 } = options;
   const entries = [...new Set(places.map(({ entry }) => entry))].map((i) => set.entries[i]!);
   const clips = entries.map(({ path, info, startS, frameCount }) => [path, info.sizeBytes, startS, frameCount]);
-  const key = JSON.stringify([clips, set.width, set.height, set.fps, frames, stride, tokenizerSha256]);
+  const key = JSON.stringify([clips, set.width, set.height, set.fps, frames, stride, tokenizerSha256, ...anchorsOf(options)]);
   const first = basename(entries[0]!.path, extname(entries[0]!.path)).replace(/[^\w.-]+/g, "-").slice(0, 80);
   return `${first}-${createHash("sha256").update(key).digest("hex").slice(0, 12)}.safetensors`;
 }
 
 /** Codes the windows of one file; their latents are in memory until they are written. */
-async function writeShard(path: string, name: string, places: readonly Place[], { set, codec, frames, stride, batch = 4, signal }: LatentCacheOptions, report: (done: number) => void): Promise<void> {
-  const parts: HostTensor[] = [];
+async function writeShard(path: string, name: string, places: readonly Place[], options: LatentCacheOptions, report: (done: number) => void): Promise<void> {
+  const { set, codec, frames, stride, batch = 4, signal } = options;
+  const anchors = anchorsOf(options);
+  const parts = new Map<string, HostTensor[]>([name, ...anchors.map(anchorName)].map((tensor) => [tensor, []]));
   for (let at = 0; at < places.length; at += batch) {
     throwIfCancelled(signal, "encoding the clips");
     // A last short batch is filled up, so that one compiled graph serves all.
     const clips = await Promise.all(Array.from({ length: batch }, (_, i) => places[Math.min(at + i, places.length - 1)]!).map(({ entry, first }) => set.window(entry, first, frames)));
-    const pixels = batchOf(clips, [batch, 3, frames, set.height, set.width]);
-    parts.push(await codec.encode(pixels.data as Float32Array, pixels.shape));
+    const encode = async (tensor: string, of: readonly Clip[]): Promise<void> => {
+      const pixels = batchOf(of, [batch, 3, of[0]!.frameCount, set.height, set.width]);
+      parts.get(tensor)!.push(await codec.encode(pixels.data as Float32Array, pixels.shape));
+    };
+    await encode(name, clips);
+    for (const given of anchors) await encode(anchorName(given), clips.map((clip) => sliceClip(clip, given - 1, given - 1)));
     report(Math.min(places.length, at + batch));
   }
-  const shape = parts[0]!.shape.slice(1);
-  const each = shape.reduce((a, b) => a * b, 1);
-  const all = codec.discrete ? new Int32Array(places.length * each) : new Float32Array(places.length * each);
-  parts.forEach(({ data }, i) => {
-    const values = data instanceof BigInt64Array ? Int32Array.from(data, Number) : (data as Float32Array);
-    all.set(values.subarray(0, Math.min(batch, places.length - i * batch) * each), i * batch * each);
-  });
   const source = basename(set.entries[places[0]!.entry]!.path);
-  if (all instanceof Float32Array && !all.every(Number.isFinite)) throw new OrreryError("diverged", `the tokenizer's latents of ${source} or a clip after it hold a value that is not a finite number; the model or its weights are broken`);
-  await writeSafetensors(path, [{ name, dtype: codec.discrete ? "I32" : "F32", shape: [places.length, ...shape], data: all }], { source, stride: String(stride) });
+  const entries = [...parts].map(([tensor, list]) => {
+    const shape = tensor === name ? list[0]!.shape.slice(1) : [list[0]!.shape[1]!, ...list[0]!.shape.slice(3)];
+    const each = shape.reduce((a, b) => a * b, 1);
+    const all = codec.discrete ? new Int32Array(places.length * each) : new Float32Array(places.length * each);
+    list.forEach(({ data }, i) => {
+      const values = data instanceof BigInt64Array ? Int32Array.from(data, Number) : (data as Float32Array);
+      all.set(values.subarray(0, Math.min(batch, places.length - i * batch) * each), i * batch * each);
+    });
+    if (all instanceof Float32Array && !all.every(Number.isFinite)) throw new OrreryError("diverged", `the tokenizer's latents of ${source} or a clip after it hold a value that is not a finite number; the model or its weights are broken`);
+    return { name: tensor, dtype: codec.discrete ? ("I32" as const) : ("F32" as const), shape: [places.length, ...shape], data: all };
+  });
+  await writeSafetensors(path, entries, { source, stride: String(stride) });
 }
 
 /** The statistics of at most `most` windows, spread evenly. */

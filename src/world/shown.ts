@@ -5,6 +5,8 @@ import { makeClip, sliceClip, type Clip, type SheetRow } from "../video/index.ts
 export interface Shown {
   name: string;
   truth: Clip;
+  /** What is written about the clip, where something is. */
+  caption?: string | undefined;
 }
 
 export interface Continued extends Shown {
@@ -25,7 +27,7 @@ export async function shownWindowsOf(data: TrainingData, frames: number, seed: n
   const [set, usable] = held.length > 0 ? [data.held, held] : [data.training, long(data.training)];
   const random = randomAt(seed, 0, 1);
   const chosen = random.permutation(usable.length).slice(0, shownWindows).sort((a, b) => a - b).map((i) => usable[i]!);
-  return Promise.all(chosen.map(async (index) => ({ name: set.entries[index]!.path.split(/[\\/]/).at(-1)!, truth: await set.window(index, 0, frames) })));
+  return Promise.all(chosen.map(async (index) => ({ name: set.entries[index]!.path.split(/[\\/]/).at(-1)!, truth: await set.window(index, 0, frames), caption: await set.caption?.(index) })));
 }
 
 /** The last given frame, for as long as the truth. */

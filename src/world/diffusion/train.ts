@@ -7,23 +7,28 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { OrreryError, fromSystemError } from "../../errors.ts";
 import { silent, type Progress } from "../../progress.ts";
-import { openTrainingData, randomAt, type OpenData, type TrainingData } from "../../dataset/index.ts";
+import { openTrainingData, randomAt, type ClipSet, type OpenData, type TrainingData } from "../../dataset/index.ts";
 import { parameters, type Parameter } from "../../nn/index.ts";
 import { openComponent, readComponentWeights, saveComponent, savePipeline, writeJson, type Component, type DiffusionGeneration, type Json } from "../../registry/index.ts";
 import { input, size } from "../../tensor/index.ts";
 import { hostTensor, type Runtime } from "../../tensor/runtime/node.ts";
 import { openCodec, paddedSize, tokenizerParameters, type Codec } from "../../tokenizer/codec.ts";
 import { identifyTokenizer, tokenizerFolder } from "../../tokenizer/model.ts";
-import { restoreLatents, standardizeLatents, statisticsOf, type LatentStatistics } from "../../tokenizer/index.ts";
+import { statisticsOf } from "../../tokenizer/index.ts";
 import { loopOptions, train, type Task } from "../../training/index.ts";
-import { contactSheet, fromTensor, sliceClip, toTensor, writePng } from "../../video/index.ts";
-import { parseTransformerConfig, takesConditionMask, transformerClassName, type CosmosTransformerConfig } from "../config.ts";
-import { figuresOf, rowsOf, shownWindowsOf, type Continued, type Measure, type Shown } from "../shown.ts";
+import { contactSheet, writePng } from "../../video/index.ts";
+import { parseTransformerConfig, takesConditionMask, textWidth, transformerClassName, type CosmosTransformerConfig } from "../config.ts";
+import { figuresOf, rowsOf, shownWindowsOf, type Measure } from "../shown.ts";
+import { captionsOf, shownCaption } from "../captions.ts";
 import { openLatentCache, statisticsOfCache, type LatentCache } from "../latent-cache.ts";
-import { samplerNamed } from "../sampling/index.ts";
+import { loadTextEncoder, saveTextEncoder, textComponents } from "../text/encoder.ts";
+import { t5Encoder, type T5Config } from "../text/t5.ts";
+import { collectWords, encodeWords, type Words } from "../text/words.ts";
 import { conditionedLoss, noised, type Conditioning } from "./conditioning.ts";
-import { estimateOf, openDenoiser } from "./denoiser.ts";
-import { conditionFramesOf, transformerConfigOf, type DiffusionSettings } from "./training-settings.ts";
+import { continuations } from "./continue.ts";
+import { estimateOf } from "./denoiser.ts";
+import { changeMeter, tempered, toNetwork, type LatentSpace } from "./latent-space.ts";
+import { conditionFramesOf, textEncoderConfigOf, transformerConfigOf, type DiffusionSettings } from "./training-settings.ts";
 
 export interface DiffusionTraining {
   /** Video files and folders of them, or what `openData` knows besides. */
@@ -86,11 +91,11 @@ export async function trainDiffusion(options: DiffusionTraining): Promise<Traine
         throw fromSystemError(error, out);
       });
       const { sha256 } = await identifyTokenizer(folder);
-      const cache = await openLatentCache({ set: data.training, codec: tokenizer, tokenizerSha256: sha256, folder: join(out, "latents"), frames, stride: settings.stride, progress, signal });
+      const cache = await openLatentCache({ set: data.training, codec: tokenizer, tokenizerSha256: sha256, folder: join(out, "latents"), frames, stride: settings.stride, anchors: settings.predicts === "change" ? conditionFrames : [], progress, signal });
       try {
-        const statistics = statisticsOf(tokenizer.config) ?? (await statisticsOfCache(cache));
-        const generation = generationOf(settings, conditionFrames, data.training.fps, statistics);
-        return await learn({ options, data, cache, tokenizer, vae: await openComponent(folder), base, config, generation, sha256 });
+        const text = settings.text ? await textOf(data.training, settings, config, out, signal) : undefined;
+        const generation = generationOf(settings, conditionFrames, data.training.fps, await spaceOf(cache, tokenizer, settings, conditionFrames), text);
+        return await learn({ options, data, cache, tokenizer, vae: await openComponent(folder), base, config, generation, text, sha256 });
       } finally {
         await cache.close();
       }
@@ -102,13 +107,45 @@ export async function trainDiffusion(options: DiffusionTraining): Promise<Traine
   }
 }
 
-function generationOf(settings: DiffusionSettings, conditionFrames: number[], fps: number, { mean, std }: LatentStatistics): DiffusionGeneration {
+/** Text that is learned: the captions by clip, the words in them, and the encoder for those. */
+interface LearnedText {
+  captions: readonly string[];
+  words: Words;
+  config: T5Config;
+}
+
+async function textOf(set: ClipSet, settings: DiffusionSettings, config: CosmosTransformerConfig, out: string, signal: AbortSignal | undefined): Promise<LearnedText> {
+  const captions = await captionsOf(set, out, signal);
+  const words = collectWords(captions, { most: settings.text!.words });
+  return { captions, words, config: textEncoderConfigOf(settings, words.list.length, textWidth(config)) };
+}
+
+/** Windows that deviations are taken over. */
+const measuredWindows = 512;
+
+async function spaceOf(cache: LatentCache, tokenizer: Codec, { predicts, whitening, formulation }: DiffusionSettings, conditionFrames: readonly number[]): Promise<LatentSpace> {
+  const { mean, std } = statisticsOf(tokenizer.config) ?? (await statisticsOfCache(cache, measuredWindows));
+  const space = { sigmaData: formulation === "edm" ? 0.5 : 1, latents: { mean, std: tempered(std, whitening) } };
+  const given = conditionFrames.filter((n) => n > 0);
+  if (predicts === "latents" || given.length === 0) return space;
+  const meter = changeMeter();
+  const used = Math.min(measuredWindows, cache.count);
+  for (let k = 0; k < used; k++) {
+    const index = Math.floor((k * cache.count) / used);
+    const pixels = given[k % given.length]!;
+    meter.add((await cache.read(index)) as Float32Array, [1, ...cache.shape], { latentFrames: 1 + (pixels - 1) / tokenizer.compression.temporal, anchor: await cache.anchor(index, pixels) });
+  }
+  return { ...space, change: { std: tempered(meter.result().std, whitening) } };
+}
+
+function generationOf(settings: DiffusionSettings, conditionFrames: number[], fps: number, { sigmaData, latents, change }: LatentSpace, text: LearnedText | undefined): DiffusionGeneration {
   const { formulation, sampler } = settings;
   const { width, height, frames } = settings.data;
-  const edm = formulation === "edm";
   return {
-    family: "diffusion", version: 1, width, height, frames, fps, conditionFrames, text: null, formulation, sigmaData: edm ? 0.5 : 1, conditionSigma: edm ? 0.001 : 1e-4,
-    sampler: { ...sampler, name: sampler.name ?? (formulation === "flow" ? "unipc" : "res2ab") }, guidance: 0, latents: { mean: [...mean], std: [...std] },
+    family: "diffusion", version: 1, width, height, frames, fps, conditionFrames, formulation, sigmaData, conditionSigma: formulation === "edm" ? 0.001 : 1e-4,
+    text: text ? { component: "text_encoder", tokens: settings.text!.tokens, width: text.config.d_model } : null, guidance: text ? settings.text!.guidance : 0,
+    sampler: { ...sampler, name: sampler.name ?? (formulation === "flow" ? "unipc" : "res2ab") },
+    ...(latents ? { latents: { mean: [...latents.mean], std: [...latents.std] } } : {}), ...(change ? { change: { std: [...change.std] } } : {}),
   };
 }
 
@@ -121,16 +158,16 @@ interface Prepared {
   base: Component | undefined;
   config: CosmosTransformerConfig;
   generation: DiffusionGeneration;
+  text: LearnedText | undefined;
   sha256: string;
 }
 
-async function learn({ options, data, cache, tokenizer, vae, base, config, generation, sha256 }: Prepared): Promise<TrainedDiffusion> {
+async function learn({ options, data, cache, tokenizer, vae, base, config, generation, text, sha256 }: Prepared): Promise<TrainedDiffusion> {
   const { out, settings, runtime, from, progress, signal } = options;
   const { batch, seed } = settings;
   const how: Conditioning = generation;
   const { temporal } = tokenizer.compression;
   const latentFrames = (pixels: number): number => (pixels === 0 ? 0 : 1 + (pixels - 1) / temporal);
-  const given = generation.conditionFrames.map(latentFrames);
   const [c, t, h, w] = cache.shape as [number, number, number, number];
   const shape = [batch, c, t, h, w];
   const values = c * t * h * w;
@@ -138,7 +175,9 @@ async function learn({ options, data, cache, tokenizer, vae, base, config, gener
 
   const all = parameters();
   const [x0, noise, level, indicator] = [input("x0", shape), input("noise", shape), input("level", [batch]), input("indicator", [batch, 1, t, 1, 1])];
-  const estimate = estimateOf(all.root, { x: noised(how.formulation, x0, noise, level), level, given: x0, indicator }, config, { ...how, fps, recompute: settings.recompute });
+  const words = text && { tokens: input("tokens", [batch, settings.text!.tokens], "int64"), mask: input("text_mask", [batch, settings.text!.tokens], "bool") };
+  const spoken = words && { text: t5Encoder(all.root.in(textScope), words.tokens, words.mask, text.config), textMask: words.mask };
+  const estimate = estimateOf(all.root, { x: noised(how.formulation, x0, noise, level), level, given: x0, indicator, ...spoken }, config, { ...how, fps, recompute: settings.recompute });
   // Afresh, the network answers zero at first (Peebles and Xie 2023, "DiT").
   const start = base ? await readComponentWeights(base, all.all.values()) : new Map([["proj_out.weight", new Float32Array(size(all.all.get("proj_out.weight")!.shape))]]);
   await writeJson(join(out, "config.json"), { _class_name: transformerClassName, ...config });
@@ -155,22 +194,38 @@ async function learn({ options, data, cache, tokenizer, vae, base, config, gener
       const random = randomAt(seed, microBatch);
       const latents = new Float32Array(batch * values);
       const [levels, mask] = [new Float32Array(batch), new Float32Array(batch * t)];
+      const said = text && { tokens: new BigInt64Array(batch * settings.text!.tokens), mask: new Uint8Array(batch * settings.text!.tokens) };
       for (let i = 0; i < batch; i++) {
-        latents.set(standardizeLatents((await cache.read(random.randint(0, cache.count))) as Float32Array, [1, c, t, h, w], generation.latents!, generation.sigmaData), i * values);
+        const index = random.randint(0, cache.count);
         const sigma = Math.exp(settings.noise.mean + settings.noise.std * random.gaussian());
         levels[i] = how.formulation === "flow" ? sigma / (1 + sigma) : sigma;
-        mask.fill(1, i * t, i * t + given[random.randint(0, given.length)]!);
+        const pixels = generation.conditionFrames[random.randint(0, generation.conditionFrames.length)]!;
+        const given = { latentFrames: latentFrames(pixels), ...(generation.change && pixels > 0 ? { anchor: await cache.anchor(index, pixels) } : {}) };
+        latents.set(toNetwork((await cache.read(index)) as Float32Array, [1, c, t, h, w], given, generation), i * values);
+        mask.fill(1, i * t, i * t + given.latentFrames);
+        if (!said) continue;
+        const encoded = encodeWords(text.words, shownCaption(text.captions[cache.place(index).entry]!, settings.text!, random), settings.text!.tokens);
+        said.tokens.set(encoded.tokens, i * settings.text!.tokens);
+        said.mask.set(encoded.mask, i * settings.text!.tokens);
       }
       return {
         x0: hostTensor("float32", shape, latents), noise: hostTensor("float32", shape, random.standardNormalFloat32(batch * values)),
         level: hostTensor("float32", [batch], levels), indicator: hostTensor("float32", [batch, 1, t, 1, 1], mask),
+        ...(said ? { tokens: hostTensor("int64", [batch, settings.text!.tokens], said.tokens), text_mask: hostTensor("bool", [batch, settings.text!.tokens], said.mask) } : {}),
       };
     },
     sample: async (step, weights) => {
-      const continued = await continuations(shown, new Map(weights), tokenizer, config, generation, runtime, options);
-      figures = figuresOf(continued, options.measure);
-      await writePng(join(out, "samples", `step-${String(step).padStart(8, "0")}.png`), contactSheet(rowsOf(continued, data.isHeld)));
-      await savePipelineFolder(model, vae, tokenizer, generation, { ...config }, all.all.values(), weights, { steps: step, clips: data.training.entries.length, seconds: Math.round(data.training.entries.reduce((s, e) => s + e.frameCount, 0) / generation.fps), ...figures });
+      const [transformer, encoder] = parted(weights);
+      const spokenBy = text && (await loadTextEncoder({ ...text, tokens: settings.text!.tokens, weights: encoder }, runtime));
+      try {
+        const { continued, fromText } = await continuations(shown, { weights: transformer, tokenizer, config, generation, text: spokenBy, runtime, seed, signal });
+        figures = figuresOf(continued, options.measure);
+        await writePng(join(out, "samples", `step-${String(step).padStart(8, "0")}.png`), contactSheet([...rowsOf(continued, data.isHeld), ...fromText.map(({ name, clip }) => ({ label: `from words: ${name}`, clip }))]));
+      } finally {
+        await spokenBy?.release();
+      }
+      if (text) await saveTextEncoder(model, text.config, text.words, encoder);
+      await savePipelineFolder(model, vae, tokenizer, generation, { ...config }, [...all.all.values()].filter(({ name }) => !name.startsWith(`${textScope}.`)), transformer, { steps: step, clips: data.training.entries.length, seconds: Math.round(data.training.entries.reduce((s, e) => s + e.frameCount, 0) / generation.fps), ...figures });
       return figures;
     },
   };
@@ -178,6 +233,17 @@ async function learn({ options, data, cache, tokenizer, vae, base, config, gener
   const result = await train(task, runtime, { ...loopOptions(settings), out, settings: run, ...(progress ? { progress } : {}), signal });
   const { step, parameters: count, loss: last } = result;
   return { model, step, parameters: count, ...(last === undefined ? {} : { loss: last }), figures };
+}
+
+/** Where the text encoder's parameters stand beside the transformer's. */
+const textScope = "text_encoder";
+
+/** Weights of the transformer, and of the text encoder under their own names. */
+function parted(weights: ReadonlyMap<string, Float32Array>): [Map<string, Float32Array>, Map<string, Float32Array>] {
+  const prefix = `${textScope}.`;
+  const [transformer, encoder] = [new Map<string, Float32Array>(), new Map<string, Float32Array>()];
+  for (const [name, values] of weights) name.startsWith(prefix) ? encoder.set(name.slice(prefix.length), values) : transformer.set(name, values);
+  return [transformer, encoder];
 }
 
 /** Writes the pipeline: tokenizer, transformer, and last the index. */
@@ -189,43 +255,5 @@ async function savePipelineFolder(
   const statistics = isDiffusers ? { latents_mean: generation.latents!.mean, latents_std: generation.latents!.std } : {};
   await saveComponent(join(folder, "vae"), { ...vae.config, ...statistics }, tokenizerParameters(tokenizer.config).all.values(), tokenizerWeights);
   await saveComponent(join(folder, "transformer"), { _class_name: transformerClassName, ...config }, wanted, weights);
-  await savePipeline(folder, { vae: [isDiffusers ? "diffusers" : "orrery", vae.className], transformer: ["diffusers", transformerClassName] }, { ...generation, training });
-}
-
-/** Continues each window from the most frames that may be given. */
-async function continuations(shown: readonly Shown[], weights: Map<string, Float32Array>, tokenizer: Codec, config: CosmosTransformerConfig, generation: DiffusionGeneration, runtime: Runtime, { settings, signal }: DiffusionTraining): Promise<Continued[]> {
-  const given = generation.conditionFrames.at(-1)!;
-  const { temporal } = tokenizer.compression;
-  const out: Continued[] = [];
-  let shape: readonly number[] | undefined;
-  let loaded: Awaited<ReturnType<typeof openDenoiser>> | undefined;
-  const random = randomAt(settings.seed, 0, 2);
-  try {
-    for (const { name, truth } of shown) {
-      // Only the given frames are coded: the tokenizer is causal, so they do not know of the rest.
-      const opening = given === 0 ? undefined : sliceClip(truth, 0, given - 1);
-      const coded = opening && (await tokenizer.encode(toTensor(opening), [1, 3, given, truth.height, truth.width]));
-      const { spatial, latentChannels } = tokenizer.compression;
-      shape ??= [1, latentChannels, 1 + (truth.frameCount - 1) / temporal, truth.height / spatial, truth.width / spatial];
-      loaded ??= await openDenoiser({ ...generation, config, weights: { weights }, runtime, shape, fps: truth.frameCount === 1 ? undefined : generation.fps });
-      const latents = coded && spread(standardizeLatents(coded.data as Float32Array, coded.shape, generation.latents!, generation.sigmaData), coded.shape, shape);
-      const { name: sampler, ...levels } = generation.sampler;
-      const noise = random.standardNormalFloat32(shape.reduce((a, b) => a * b, 1));
-      const z = await samplerNamed(sampler).sample(loaded.given({ latents, latentFrames: coded?.shape[2] ?? 0 }), noise, { ...levels, signal });
-      const pixels = await tokenizer.decode(hostTensor("float32", shape, restoreLatents(z, shape, generation.latents!, generation.sigmaData)));
-      out.push({ name, truth, made: fromTensor(pixels.data as Float32Array, pixels.shape, truth.fps), given });
-    }
-  } finally {
-    await loaded?.release();
-  }
-  return out;
-}
-
-/** The latent frames of `from` [1, C, n, H, W] at the beginning of `to` [1, C, T, H, W]. */
-function spread(data: Float32Array, from: readonly number[], to: readonly number[]): Float32Array {
-  const [, c, n, h, w] = from as [number, number, number, number, number];
-  const t = to[2]!;
-  const out = new Float32Array(c * t * h * w);
-  for (let i = 0; i < c; i++) out.set(data.subarray(i * n * h * w, (i + 1) * n * h * w), i * t * h * w);
-  return out;
+  await savePipeline(folder, { vae: [isDiffusers ? "diffusers" : "orrery", vae.className], transformer: ["diffusers", transformerClassName], ...(generation.text ? textComponents : {}) }, { ...generation, training });
 }

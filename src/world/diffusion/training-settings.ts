@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { dataSettings } from "../../dataset/index.ts";
 import { loopSettings } from "../../training/index.ts";
+import { parseT5Config, type T5Config } from "../text/t5.ts";
 import { transformerConfig, type CosmosTransformerConfig } from "../config.ts";
 import { samplerNames, type SamplerName } from "../sampling/index.ts";
 
@@ -39,6 +40,29 @@ export const diffusionSettings = z.strictObject({
   noise: z.strictObject({ mean: z.number().default(0), std: z.number().positive().default(1.2) }).prefault({}),
   /** How many pixel frames are given, each as often; left out, 1 and whole latent frames up to half of the window. */
   conditionFrames: z.array(z.int().nonnegative()).min(1).optional(),
+  /**
+   * What the network says of the frames to come: "latents", as in Cosmos, or the "change" against the last given frame
+   * (`latent-space.ts`), with which short training goes much further. Where nothing is given both are the same.
+   */
+  predicts: z.enum(["latents", "change"]).default("latents"),
+  /** How far the channels of latents are brought to one deviation: 1, as in Cosmos, all; 0, not at all. Below 1 the large ones count more. */
+  whitening: z.number().min(0).max(1).default(1),
+  /** A text encoder that is trained along, for clips that have captions; left out, the model reads no text. */
+  text: z
+    .strictObject({
+      /** Tokens that a prompt is cut or filled up to. */
+      tokens: count.max(512).default(64),
+      layers: count.default(2),
+      heads: count.default(4),
+      /** Words that are learned, at most, the most frequent first. */
+      words: count.max(65_536).default(8192),
+      /** How often a clip is shown without its caption, for guidance. */
+      dropout: z.number().min(0).max(1).default(0.1),
+      /** How often only the first sentences of a caption are shown. */
+      shorten: z.number().min(0).max(1).default(0.3),
+      guidance: z.number().nonnegative().default(2),
+    })
+    .optional(),
   data: dataSettings({ width: 128, height: 128, frames: 17 }).prefault({}),
   /** Frames between the beginnings of the windows that are coded. */
   stride: count.default(2),
@@ -69,6 +93,12 @@ export function transformerConfigOf(settings: DiffusionSettings, channels: numbe
     adaln_lora_dim: adalnDim, patch_size: settings.patch, rope_scale: [1, 1, 1], extra_pos_embed_type: settings.positions === "learned" ? "learnable" : null,
     crossattn_proj_in_channels: size.textDim, encoder_hidden_states_channels: size.textDim,
   });
+}
+
+/** The text encoder that is trained along, for a vocabulary of `words`. */
+export function textEncoderConfigOf(settings: DiffusionSettings, words: number, width: number): T5Config {
+  const { layers, heads } = settings.text!;
+  return parseT5Config({ vocab_size: words, d_model: width, d_kv: Math.max(8, Math.floor(width / heads)), d_ff: 4 * width, num_layers: layers, num_heads: heads, feed_forward_proj: "gated-gelu" });
 }
 
 /** Given pixel frames in a window of `frames`, where a latent frame after the first stands for `temporal`. */
