@@ -8,18 +8,25 @@
  * - a norm divides by a frame's deviation, which would lose its contrast; a pair of constant channels keeps that nearly fixed;
  * - residual branches start at zero (`quietStart` in `train.ts`).
  *
+ * A discrete tokenizer squashes each component by a tanh before it rounds it; scaled so that most of them lie where the tanh is
+ * nearly straight, that is a linear autoencoder too, of rounded components.
+ *
  * It needs a network that keeps its width and does not resample (compression = patch size) with room for the pairs.
  */
 import type { Parameters } from "../nn/index.ts";
 import { size } from "../tensor/index.ts";
-import type { DiffusersConfig, TokenizerConfig } from "./config.ts";
+import type { TokenizerConfig } from "./config.ts";
+import { diffusersNames, originalNames } from "./names.ts";
+import { planOf } from "./plan.ts";
 
 /** Whether a configuration can begin this way. */
-export function hasPrincipalStart(config: TokenizerConfig): config is DiffusersConfig {
-  if (config["_class_name"] !== "AutoencoderKLCosmos") return false;
-  const { encoder_block_out_channels: encoder, decode_block_out_channels: decoder, patch_size, spatial_compression_ratio, temporal_compression_ratio, latent_channels } = config;
-  const width = encoder[0]!;
-  return [...encoder, ...decoder].every((w) => w === width) && width >= 2 * latent_channels + 2 && spatial_compression_ratio === patch_size && temporal_compression_ratio === patch_size && latent_channels < 3 * patch_size ** 3;
+export function hasPrincipalStart(config: TokenizerConfig): boolean {
+  const { naming, patch, encoder, decoder, latent, spatial, temporal } = planOf(config);
+  const widths = [encoder, decoder].flatMap((half) => [half.start, ...half.levels.map((l) => l.width)]);
+  return (
+    naming !== "image" && widths.every((w) => w === encoder.start) && encoder.start >= 2 * latent + 2 && spatial === patch.size && temporal === patch.size &&
+    encoder.output >= latent && decoder.input >= latent && latent < encoder.input
+  );
 }
 
 export interface Components {
@@ -75,10 +82,16 @@ function orthonormal(vectors: readonly Float64Array[]): Float64Array[] {
   return out;
 }
 
-/** The weights of the first and last convolutions of both halves, so that the network codes `components` linearly. */
-export function principalStart(config: DiffusersConfig, { all }: Parameters, components: Components): Map<string, Float32Array> {
-  const latent = config.latent_channels;
-  const width = config.encoder_block_out_channels[0]!;
+/** Deviations that lie where the tanh of a quantizer is nearly straight, and how much of them it takes away on average there. */
+const squashed = 0.65;
+const straightness = 0.84;
+
+/** The weights of the first and last layers of both halves, so that the network codes `components` linearly. `levels` are those of a discrete code. */
+export function principalStart(config: TokenizerConfig, { all }: Parameters, components: Components, levels?: readonly number[]): Map<string, Float32Array> {
+  const { naming, latent, moments, encoder: first, decoder: second } = planOf(config);
+  const names = naming === "diffusers" ? diffusersNames : originalNames;
+  const lone = naming === "diffusers" ? "" : ".conv3d";
+  const width = first.start;
   const bands = components.mean.length;
   const start = new Map<string, Float32Array>();
   const zeros = (name: string): Float32Array => {
@@ -88,17 +101,17 @@ export function principalStart(config: DiffusersConfig, { all }: Parameters, com
   };
   /** Sets a spatial 1x3x3 convolution's middle tap, and lets the temporal one after it pass every channel of the newest frame. */
   const pair = (name: string, outputs: number, inputs: number, weight: (o: number, i: number) => number, bias: (o: number) => number): void => {
-    const spatial = zeros(`${name}.conv_s.weight`);
+    const spatial = zeros(`${name}.${names.pair[0]}.weight`);
     for (let o = 0; o < outputs; o++) for (let i = 0; i < inputs; i++) spatial[(o * inputs + i) * 9 + 4] = weight(o, i);
-    zeros(`${name}.conv_s.bias`).forEach((_, o, values) => (values[o] = bias(o)));
-    const temporal = zeros(`${name}.conv_t.weight`);
+    zeros(`${name}.${names.pair[0]}.bias`).forEach((_, o, values) => (values[o] = bias(o)));
+    const temporal = zeros(`${name}.${names.pair[1]}.weight`);
     for (let o = 0; o < outputs; o++) temporal[(o * outputs + o) * 3 + 2] = 1;
-    zeros(`${name}.conv_t.bias`);
+    zeros(`${name}.${names.pair[1]}.bias`);
   };
-  const identity = (name: string): void => {
-    const values = zeros(`${name}.weight`);
-    for (let c = 0; c < latent; c++) values[c * latent + c] = 1;
-    zeros(`${name}.bias`);
+  const diagonal = (name: string, inputs: number, factor: (c: number) => number): void => {
+    const values = zeros(`${name}${lone}.weight`);
+    for (let c = 0; c < latent; c++) values[c * inputs + c] = factor(c);
+    zeros(`${name}${lone}.bias`);
   };
   /** Sign of a channel: u, then -u, then the constant pair, then channels that training may use. */
   const sign = (channel: number): number => (channel < latent ? 1 : channel < 2 * latent ? -1 : 0);
@@ -115,11 +128,14 @@ export function principalStart(config: DiffusersConfig, { all }: Parameters, com
   const offset = vectors.map((v) => dot(v, mean));
   pair("encoder.conv_in", width, bands, (o, i) => sign(o) * (vectors[o % latent]![i] ?? 0), (o) => constant(o, encoder.level) - sign(o) * (offset[o % latent] ?? 0));
   // Latents are the components over what the norm divided by.
-  pair("encoder.conv_out", latent, width, (o, i) => (i % latent === o && i < 2 * latent ? sign(i) : 0), () => 0);
-  identity("quant_conv");
-  identity("post_quant_conv");
+  pair("encoder.conv_out", first.output, width, (o, i) => (o < latent && i % latent === o && i < 2 * latent ? sign(i) : 0), () => 0);
+  const squash = variances.map((v) => squashed / Math.max(1e-6, Math.sqrt(v) / encoder.deviation));
+  /** What the quantizer makes of one unit before it: see `bound` in fsq.ts. */
+  const reached = (c: number): number => (straightness * ((levels![c]! - 1) / 2)) / Math.floor(levels![c]! / 2);
+  diagonal("quant_conv", first.output, (c) => (levels && moments === latent ? squash[c]! : 1));
+  diagonal("post_quant_conv", latent, (c) => (levels ? 1 / (squash[c]! * reached(c)) : 1));
   const decoder = balance(variances.map((v) => v / encoder.deviation ** 2));
-  pair("decoder.conv_in", width, latent, (o, i) => (o < 2 * latent && o % latent === i ? sign(o) : 0), (o) => constant(o, decoder.level));
+  pair("decoder.conv_in", width, second.input, (o, i) => (o < 2 * latent && o % latent === i ? sign(o) : 0), (o) => constant(o, decoder.level));
   const scale = encoder.deviation * decoder.deviation;
   pair("decoder.conv_out", bands, width, (o, i) => (i < 2 * latent ? sign(i) * scale * vectors[i % latent]![o]! : 0), (o) => mean[o]!);
   return start;

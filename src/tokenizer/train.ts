@@ -17,6 +17,7 @@ import { contactSheet, fromTensor, toTensor, writePng, type Clip } from "../vide
 import { codec, paddedSize, tokenizerParameters, type Codec } from "./codec.ts";
 import { compression, decode, encode, isDiscrete, latentMeter, parseTokenizerConfig, patchVideo, type LatentStatistics, type TokenizerConfig } from "./index.ts";
 import { reconstructionLoss } from "./loss.ts";
+import { planOf } from "./plan.ts";
 import { hasPrincipalStart, principalComponents, principalStart } from "./principal-start.ts";
 import { tokenizerConfigOf, type TokenizerSettings } from "./training-settings.ts";
 
@@ -122,7 +123,7 @@ const lastLayers = /(^decoder\.conv_out|\.conv2|\.to_out\.0|\.proj_out)(\.conv_t
  * Starts with every residual branch and the answer at zero (as in Zhang et al. 2019, "Fixup"): at first the network passes
  * averages through and answers grey, instead of 64 wavelet bands of noise that the first hundreds of steps would go into.
  */
-function quietStart({ all }: Parameters): Map<string, Float32Array> {
+export function quietStart({ all }: Parameters): Map<string, Float32Array> {
   return new Map([...all.values()].filter((p) => lastLayers.test(p.name)).map((p) => [p.name, new Float32Array(size(p.shape))]));
 }
 
@@ -134,9 +135,10 @@ const componentPatches = 12_000;
 async function componentsStart(config: TokenizerConfig, all: Parameters, set: ClipSet, { settings, runtime }: TokenizerTraining): Promise<Map<string, Float32Array>> {
   if (settings.start !== "components" || !hasPrincipalStart(config)) return new Map();
   const { frames, width, height } = settings.data;
+  const { patch, latent } = planOf(config);
   const loader = createLoader(set, { batch: 1, frames, seed: settings.seed ^ 0x7a11, ahead: 0 });
   const shape = [1, 3, frames, height, width];
-  const patches = patchVideo(input("pixels", shape), { size: config.patch_size, method: config.patch_type });
+  const patches = patchVideo(input("pixels", shape), patch);
   const executable = await runtime.load(compile({ outputs: { patches }, target: runtime.device }));
   try {
     const [n, bands, h, w] = patches.shape as [number, number, number, number];
@@ -149,7 +151,7 @@ async function componentsStart(config: TokenizerConfig, all: Parameters, set: Cl
     }
     const flat = new Float32Array(rows.length * bands);
     rows.forEach((row, i) => flat.set(row, i * bands));
-    return principalStart(config, all, principalComponents(flat, bands, config.latent_channels));
+    return principalStart(config, all, principalComponents(flat, bands, latent), isDiscrete(config) ? config.levels : undefined);
   } finally {
     await executable.release();
   }

@@ -33,7 +33,7 @@ export const tokenizerSettings = z.strictObject({
   latentChannels: count.default(16),
   /** Levels of a discrete tokenizer's code; their product is the number of codes. */
   levels: z.array(z.int().min(2)).min(1).default([8, 8, 8, 5, 5, 5]),
-  /** "components": where the network can (CV kinds that only patch, such as CV4x4x4 with patch 4), it starts as a linear autoencoder of the clips. */
+  /** "components": where the network can (video kinds that only patch, such as CV4x4x4 or DV4x4x4 with patch 4), it starts as a linear autoencoder of the clips. */
   start: z.enum(["components", "random"]).default("components"),
   data: dataSettings({ width: 128, height: 128, frames: 17 }).prefault({}),
   loss: z
