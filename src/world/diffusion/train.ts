@@ -242,7 +242,10 @@ const textScope = "text_encoder";
 function parted(weights: ReadonlyMap<string, Float32Array>): [Map<string, Float32Array>, Map<string, Float32Array>] {
   const prefix = `${textScope}.`;
   const [transformer, encoder] = [new Map<string, Float32Array>(), new Map<string, Float32Array>()];
-  for (const [name, values] of weights) name.startsWith(prefix) ? encoder.set(name.slice(prefix.length), values) : transformer.set(name, values);
+  for (const [name, values] of weights) {
+    if (name.startsWith(prefix)) encoder.set(name.slice(prefix.length), values);
+    else transformer.set(name, values);
+  }
   return [transformer, encoder];
 }
 
