@@ -73,6 +73,16 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/models-verify.ts"),
   },
   {
+    name: "models merge",
+    summary: "put LoRA adapters into a model's weights",
+    load: () => import("./commands/models-merge.ts"),
+  },
+  {
+    name: "models unmerge",
+    summary: "take LoRA adapters out of the weights that they were merged into",
+    load: () => import("./commands/models-unmerge.ts"),
+  },
+  {
     name: "models pull",
     summary: "bring a model from a hub or a URL, with its hashes checked and its licence accepted",
     load: () => import("./commands/models-pull.ts"),

@@ -13,7 +13,9 @@ interface LinearOptions {
 /** y = x Wᵀ + b over the last axis; `weight` [out, in]. */
 export function linear(p: Scope, x: Tensor, out: number, { bias = true, init }: LinearOptions = {}): Tensor {
   const width = x.shape.at(-1)!;
-  const y = matmul(x, p.param("weight", [out, width], init ?? fanIn(width)), { transB: true });
+  const plain = matmul(x, p.param("weight", [out, width], init ?? fanIn(width)), { transB: true });
+  const adapted = p.adapt?.(x, out);
+  const y = adapted ? add(plain, adapted) : plain;
   return bias ? add(y, p.param("bias", [out], fanIn(width))) : y;
 }
 

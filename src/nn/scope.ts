@@ -27,6 +27,8 @@ export interface Scope {
   in(name: string | number): Scope;
   /** Declares the parameter `name` here. */
   param(name: string, shape: Shape, init: Init): Tensor;
+  /** What an adapter adds to the answer of the linear layer here, given its input and its width; see `lora.ts`. */
+  adapt?(x: Tensor, out: number): Tensor | undefined;
 }
 
 /** All parameters that a model has declared, in the order of declaration. */

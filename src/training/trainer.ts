@@ -9,7 +9,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { OrreryError } from "../errors.ts";
 import { silent, type Progress } from "../progress.ts";
-import { compile, grad, reachable, size, type Program, type Tensor } from "../tensor/index.ts";
+import { compile, grad, reachable, size, type Program, type Tensor, type Weight } from "../tensor/index.ts";
 import { hostTensor, type Executable, type HostTensor, type Runtime } from "../tensor/runtime/node.ts";
 import type { Parameter, Parameters } from "../nn/index.ts";
 import { initialValue } from "./initialize.ts";
@@ -27,6 +27,8 @@ export interface Task {
   figures?: Readonly<Record<string, Tensor>>;
   /** Starting values other than the parameters' own initialisation: a model to fine-tune. */
   start?: ReadonlyMap<string, Float32Array>;
+  /** What the loss depends on besides and does not learn, such as the weights that adapters are added to; left in their file where they can be. */
+  frozen?: { weights: ReadonlyMap<string, Weight>; weightsFolder?: string | undefined };
   /** Feeds of a micro-batch, by global micro-batch number. */
   feeds(microBatch: number): Promise<Readonly<Record<string, HostTensor>>>;
   /** Called every `sampleEvery` steps and at the end with the weights to show (averaged when there are averages); may answer figures to log. */
@@ -69,14 +71,14 @@ export interface TrainingStep {
  * Builds loss, gradients and update as one program. Outputs: `loss`, `grad_norm`, the figures, and the next state. Parameters
  * that the loss does not depend on take no part: they stay as they start.
  */
-export function buildStep({ parameters, loss, figures = {} }: Pick<Task, "parameters" | "loss" | "figures">, optimizer: AdamWOptions): TrainingStep {
+export function buildStep({ parameters, loss, figures = {}, frozen }: Pick<Task, "parameters" | "loss" | "figures" | "frozen">, optimizer: AdamWOptions): TrainingStep {
   const needed = new Set(reachable([loss]));
   const all = [...parameters.all.values()].filter((p) => needed.has(p.tensor));
   const gradients = grad(loss, all.map((p) => p.tensor));
   const { state, gradNorm } = adamw(all, gradients, optimizer);
   const outputs: Record<string, Tensor> = { loss, grad_norm: gradNorm, ...figures };
   for (const s of state) outputs[nextName(s.name)] = s.next;
-  return { program: compile({ outputs, succeeds: Object.fromEntries(state.map((s) => [nextName(s.name), s.name])) }), state };
+  return { program: compile({ outputs, succeeds: Object.fromEntries(state.map((s) => [nextName(s.name), s.name])), ...(frozen ? { weights: frozen.weights } : {}) }), state };
 }
 
 const nextName = (name: string): string => `next/${name}`;
@@ -98,7 +100,7 @@ export async function train(task: Task, runtime: Runtime, options: TrainOptions)
     await task.sample?.(step, weights);
     return { weights, step, parameters };
   }
-  const executable = await runtime.load(program, { state: state.map((s) => ({ input: s.name, output: nextName(s.name), initial: resumed.values.get(s.name)! })) });
+  const executable = await runtime.load(program, { state: state.map((s) => ({ input: s.name, output: nextName(s.name), initial: resumed.values.get(s.name)! })), ...(task.frozen?.weightsFolder === undefined ? {} : { weightsFolder: task.frozen.weightsFolder }) });
   resumed.values.clear();
   try {
     const log = await openMetrics(out, step);

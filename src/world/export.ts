@@ -3,10 +3,10 @@
  * its networks (sizes, sampler, statistics of latents) comes along as its `orrery.json`.
  */
 import { copyFile, mkdir, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fromSystemError, OrreryError } from "../errors.ts";
-import { exportOnnx, kindOf, licenceFiles, openComponent, openPipeline, savePipeline, writeJson, type Component, type Json, type OnnxFile, type WeightType } from "../registry/index.ts";
-import type { Progress } from "../progress.ts";
+import { exportOnnx, kindOf, licenceFiles, openComponent, openPipeline, savePipeline, writeJson, type Component, type OnnxFile, type WeightType } from "../registry/index.ts";
+import { throwIfCancelled, type Progress } from "../progress.ts";
 import { isDiscrete, parseTokenizerConfig, tokenizerClassNames } from "../tokenizer/index.ts";
 import { writeSharded, type SafetensorsEntry } from "../weights/index.ts";
 import { pipelineGraphs, tokenizerGraphs, type GraphSizes, type NetworkGraphs } from "./graphs.ts";
@@ -20,7 +20,7 @@ export interface ExportOptions {
 
 const dtypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 
-const makeFolder = (path: string): Promise<unknown> => mkdir(path, { recursive: true }).catch((error: unknown) => {
+export const makeFolder = (path: string): Promise<unknown> => mkdir(path, { recursive: true }).catch((error: unknown) => {
   throw fromSystemError(error, path);
 });
 
@@ -47,18 +47,26 @@ async function networksIn(folder: string): Promise<{ pipeline: Awaited<ReturnTyp
   return { pipeline, networks, others };
 }
 
-/** Writes a network under the names of its class. */
-async function writeComponent(component: Component, folder: string, { weights: type = "f32", signal }: ExportOptions, config: Json = component.config): Promise<void> {
+/** Writes a network under the names of its class; `change` may make other values of its weights. */
+export async function writeComponent(component: Component, folder: string, { weights: type = "f32", progress, signal }: ExportOptions, change: (name: string, values: Float32Array) => Float32Array | Promise<Float32Array> = (_, values) => values): Promise<void> {
   await makeFolder(folder);
   const parameters = parametersOf(component)!;
   const checkpoint = await component.checkpoint();
   try {
-    const entries = parameters.map(({ name, shape }): SafetensorsEntry => ({ name, dtype: dtypes[type], shape: [...shape], data: () => (signal?.throwIfAborted(), checkpoint.readF32(name)) }));
+    let done = 0;
+    const entries = parameters.map(({ name, shape }): SafetensorsEntry => ({
+      name, dtype: dtypes[type], shape: [...shape],
+      async data() {
+        throwIfCancelled(signal, "writing the model");
+        progress?.({ stage: `writing ${basename(folder)}`, done: done++, total: parameters.length, unit: "tensors" });
+        return change(name, await checkpoint.readF32(name));
+      },
+    }));
     await writeSharded(folder, entries, { format: "pt" });
   } finally {
     await checkpoint.close();
   }
-  await writeJson(join(folder, "config.json"), { ...config, _class_name: component.className });
+  await writeJson(join(folder, "config.json"), { ...component.config, _class_name: component.className });
 }
 
 /**
@@ -83,7 +91,6 @@ export async function exportDiffusers(model: string, out: string, options: Expor
   await makeFolder(out);
   const written: Record<string, readonly [string, string]> = {};
   for (const [name, component] of networks) {
-    options.progress?.({ stage: `writing ${name}`, done: 0 });
     await writeComponent(component, join(out, name), options);
     written[name] = ["diffusers", component.className];
   }
@@ -98,10 +105,10 @@ export async function exportDiffusers(model: string, out: string, options: Expor
   return Object.keys(written);
 }
 
-/** The plain files of a component's folder, which has no folders in it. */
-async function copyFolder(from: string, to: string): Promise<void> {
+/** The plain files of a folder, and not those of folders in it. */
+export async function copyFolder(from: string, to: string, except = ""): Promise<void> {
   await makeFolder(to);
-  for (const item of await readdir(from, { withFileTypes: true })) if (item.isFile()) await copyFile(join(from, item.name), join(to, item.name));
+  for (const item of await readdir(from, { withFileTypes: true })) if (item.isFile() && item.name !== except) await copyFile(join(from, item.name), join(to, item.name));
 }
 
 export interface OnnxExport {
