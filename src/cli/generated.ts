@@ -3,12 +3,13 @@ import type { GenerationRecord, SampleResult } from "../generation/index.ts";
 import type { Output } from "./output.ts";
 
 /** A few lines about a finished video. */
-export function sayVideo(output: Output, path: string, record: GenerationRecord): void {
+export function sayVideo(output: Output, path: string, record: GenerationRecord, unknownWords: readonly string[] = []): void {
   const { args, durations_s: seconds } = record;
   const [made] = record.outputs;
   const how = args.family === "diffusion" ? `${args.sampler}, ${args.num_inference_steps} steps` : `temperature ${args.temperature}${args.top_p === undefined ? "" : `, top-p ${args.top_p}`}${args.top_k === undefined ? "" : `, top-k ${args.top_k}`}`;
   output.text(`${output.style.bold(path)}: ${made!.num_frames} frames of ${made!.width} x ${made!.height}, ${made!.duration_s.toFixed(2)} s`);
   output.text(`  made by ${args.family} (${how}), seed ${args.seed}, in ${(seconds["model"] ?? 0).toFixed(1)} s`);
+  if (unknownWords.length > 0) output.text(output.style.warn(`  the model never met ${unknownWords.map((word) => `"${word}"`).join(", ")}, so ${unknownWords.length === 1 ? "that word" : "these words"} cannot lead it`));
   for (const line of guardLines(record)) output.text(`  ${line}`);
   output.text(`  ${markLine(record)}`);
 }

@@ -82,6 +82,7 @@ export async function openDiffusion({ folder, sha256, generation, tokenizer, tra
     generation,
     sideMultiple: spatial * Math.max(patchHeight, patchWidth),
     largestSide: { width: config.max_size[2] * spatial, height: config.max_size[1] * spatial },
+    ...(text ? { unknownWords: (prompt: string) => text.unknown(prompt) } : {}),
     async chunk(plan, words, given, random, { label, progress, signal, glimpse }) {
       requireClearedText(words, plan);
       const shape = latentShape(plan);

@@ -41,6 +41,8 @@ export interface Generated {
   record: GenerationRecord;
   /** The frames of the file, as they were before compression: guarded and marked. */
   clip: Clip;
+  /** Words of the prompt that the model never met. */
+  unknownWords: string[];
 }
 
 /**
@@ -65,7 +67,8 @@ export async function generateVideo(request: GenerationRequest, door: Door, plac
     const video = await clock("video", () => clearVideo(drawn, guards, account.trail, { signal }));
     throwIfCancelled(signal, "the generation");
     progress({ stage: "marking and writing the video", done: 0 });
-    return await publish(video, place, account, signal);
+    const published = await publish(video, place, account, signal);
+    return { ...published, unknownWords: (text.prompt !== undefined && model.unknownWords?.(text.prompt)) || [] };
   } catch (error) {
     // Only what a guard has seen can be recorded; a block by something else ends without a record, and without a video.
     if (error instanceof OrreryError && error.code === "blocked" && account.trail.verdicts.length > 0) await publishRefusal(place, account, error.message);

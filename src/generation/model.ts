@@ -41,6 +41,8 @@ export interface WorldModel extends PlannedModel {
    * `given` has a number of frames that `generation.conditionFrames` names, or is absent.
    */
   chunk(plan: Plan, text: ClearedText, given: Clip | undefined, random: RandomState, options: ChunkOptions): Promise<Clip>;
+  /** Words of a prompt that the model never met, which cannot lead it; absent where it reads none. */
+  unknownWords?(prompt: string): string[];
   close(): Promise<void>;
 }
 

@@ -115,7 +115,7 @@ function plannedFrames(request: GenerationRequest, generation: Generation): numb
 
 function plannedText(request: GenerationRequest, { text }: Generation): Pick<Plan, "prompt" | "negative_prompt"> {
   if (request.prompt !== undefined && !text) bad("a prompt was given, but this model reads no text: it continues a picture or a video. Leave --prompt out, or choose another --model");
-  if (request.prompt === undefined && text) bad("this model reads text; say with --prompt what it shall show");
+  if (request.prompt === undefined && text && request.video === undefined && request.image === undefined) bad("this model reads text; say with --prompt what it shall show, or give it a --video or an --image to continue");
   return { ...(request.prompt === undefined ? {} : { prompt: request.prompt }), ...(request.negative_prompt === undefined ? {} : { negative_prompt: request.negative_prompt }) };
 }
 

@@ -9,6 +9,9 @@ import { decode, decodeIndices, encode, encodeIndices, isDiscrete, parseTokenize
 import { autoregressiveParameters, parseAutoregressiveConfig } from "../world/autoregressive/index.ts";
 import { transformerParameters } from "../world/diffusion/denoiser.ts";
 import { parseTransformerConfig } from "../world/index.ts";
+import { saveTextEncoder, t5Parameters, textComponents } from "../world/text/encoder.ts";
+import { parseT5Config } from "../world/text/t5.ts";
+import { collectWords } from "../world/text/words.ts";
 
 type Json = Record<string, unknown>;
 
@@ -42,7 +45,12 @@ export const tinyDiffusion: DiffusionGeneration = {
 
 export const tinyAutoregressive: AutoregressiveGeneration = { family: "autoregressive", ...size, conditionFrames: [1, 9], sampling: { temperature: 1, topP: 0.9 } };
 
-/** A diffusion pipeline in `folder`. */
+/** The same with text, and with the change against the last given frame as its answer. */
+export const tinyTextDiffusion: DiffusionGeneration = {
+  ...tinyDiffusion, conditionFrames: [0, 1, 9], text: { component: "text_encoder", tokens: 8, width: 8 }, guidance: 2, change: { std: [0.5, 0.5, 0.5, 0.5] },
+};
+
+/** A diffusion pipeline in `folder`, with a text encoder where its text is said to be encoded. */
 export async function saveTinyDiffusion(folder: string, generation: DiffusionGeneration = tinyDiffusion, seed = 1): Promise<void> {
   mkdirSync(folder, { recursive: true });
   await saveTokenizer(join(folder, "vae"), {
@@ -52,7 +60,12 @@ export async function saveTinyDiffusion(folder: string, generation: DiffusionGen
   const json = { _class_name: "CosmosTransformer3DModel", in_channels: 5, out_channels: 4, num_attention_heads: 2, attention_head_dim: 12, num_layers: 2, mlp_ratio: 2, text_embed_dim: 8, adaln_lora_dim: 4, max_size: [8, 16, 16], extra_pos_embed_type: null };
   const all = transformerParameters(parseTransformerConfig(json));
   await saveComponent(join(folder, "transformer"), json, all.all.values(), randomWeights(all, seed + 1));
-  await savePipeline(folder, { vae: ["diffusers", "AutoencoderKLCosmos"], transformer: ["diffusers", "CosmosTransformer3DModel"] }, generation);
+  if (generation.text) {
+    const words = collectWords(["a red ball falls and a blue cube slides"], { least: 1 });
+    const config = parseT5Config({ vocab_size: words.list.length, d_model: generation.text.width, d_kv: 4, d_ff: 16, num_layers: 1, num_heads: 2 });
+    await saveTextEncoder(folder, config, words, randomWeights(t5Parameters(config), seed + 2));
+  }
+  await savePipeline(folder, { vae: ["diffusers", "AutoencoderKLCosmos"], transformer: ["diffusers", "CosmosTransformer3DModel"], ...(generation.text ? textComponents : {}) }, generation);
 }
 
 /** An autoregressive pipeline in `folder`. */

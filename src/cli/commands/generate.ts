@@ -113,7 +113,7 @@ export const command = defineCommand({
     const show = previews === undefined ? undefined : await previewFolder(previews);
     const onModel = (...made: [WorldModel, Machine]): Promise<unknown> => planRequest(request, ...made);
     await withDoor({ ...opening, hasWords: hasWords(request), onModel }, async (door) => {
-      const { record } = await generateVideo(request, door, besides(options.out), {
+      const { record, unknownWords } = await generateVideo(request, door, besides(options.out), {
         // Of a stored result only what the flags changed may differ.
         onPlan: (plan) => {
           if (stored) requireSame(plan, { ...stored, ...(options.model === undefined ? {} : { modelSha256: plan.model_sha256 }), ...(flags["video"] ?? flags["image"] ? { inputSha256: undefined } : {}) });
@@ -121,7 +121,7 @@ export const command = defineCommand({
         ...(show ? { previews: { every: options.previewEvery, show } } : {}),
         progress, signal,
       });
-      sayVideo(output, options.out, record);
+      sayVideo(output, options.out, record, unknownWords);
       output.data(record);
     });
   },
