@@ -33,6 +33,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/evaluate.ts"),
   },
   {
+    name: "finetune",
+    summary: "adapt a model to your own video, as a whole or by LoRA adapters",
+    load: () => import("./commands/finetune.ts"),
+  },
+  {
     name: "generate",
     summary: "make a video that goes on from a picture, a video or a prompt",
     load: () => import("./commands/generate.ts"),

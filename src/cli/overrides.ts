@@ -10,6 +10,8 @@ import { fromSystemError, OrreryError } from "../errors.ts";
 import { didYouMean } from "./suggest.ts";
 
 export interface ConfigSources {
+  /** What a setting is when nobody says otherwise, where that follows from something else than the schema: a model to go on from. */
+  base?: Readonly<Record<string, unknown>>;
   /** Path of a YAML (or JSON) file. */
   file?: string | undefined;
   /** `key=value` words; keys are dotted paths, values are YAML: `optimizer.betas=[0.9, 0.95]`. */
@@ -26,6 +28,7 @@ type Origins = Map<string, string>;
 export async function resolveConfig<S extends z.ZodType>(schema: S, sources: ConfigSources): Promise<z.output<S>> {
   const origins: Origins = new Map();
   const settings: Tree = {};
+  if (sources.base) merge(settings, sources.base, schema, [], { origin: "the model", code: "bad_config", origins });
   if (sources.file !== undefined) {
     const tree = await readConfigFile(sources.file);
     merge(settings, tree, schema, [], { origin: sources.file, code: "bad_config", origins });

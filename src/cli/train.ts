@@ -27,8 +27,8 @@ interface Given {
 }
 
 /** The settings, or nothing when they were only to be printed. */
-export async function settingsOf<S extends z.ZodType>(schema: S, given: Given, overrides: readonly string[], output: Output): Promise<{ settings: z.output<S>; data: readonly string[]; out: string } | undefined> {
-  const settings = await resolveConfig(schema, { file: given.config, overrides });
+export async function settingsOf<S extends z.ZodType>(schema: S, given: Given, overrides: readonly string[], output: Output, base: Readonly<Record<string, unknown>> = {}): Promise<{ settings: z.output<S>; data: readonly string[]; out: string } | undefined> {
+  const settings = await resolveConfig(schema, { base, file: given.config, overrides });
   if (given.printConfig) {
     output.text(stringify(settings).trimEnd());
     output.data(settings);

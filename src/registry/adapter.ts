@@ -151,6 +151,21 @@ function namesIn(checkpoint: Checkpoint): Map<string, string> {
   return out;
 }
 
+/** Adapters that are being learned, as if they had been opened. */
+export function memoryAdapter({ rank, alpha, targets }: Lora, parameters: Iterable<Parameter>, weights: ReadonlyMap<string, Float32Array>): Adapter {
+  const updates = new Map<string, Update>();
+  const shapes = new Map([...parameters].map(({ name, shape }) => [name, shape]));
+  for (const [name, a] of shapes) {
+    const layer = /^(.*)\.lora_A\.weight$/.exec(name)?.[1];
+    if (layer !== undefined) updates.set(`${layer}.weight`, { rank, inputs: a[1]!, outputs: shapes.get(`${layer}.lora_B.weight`)![0]!, scale: alpha / rank });
+  }
+  return {
+    folder: "the adapters in training", base: undefined, rank, targets, updates, whole: [],
+    read: async (weight) => ({ a: weights.get(weight.replace(/weight$/, "lora_A.weight"))!, b: weights.get(weight.replace(/weight$/, "lora_B.weight"))! }),
+    close: async () => {},
+  };
+}
+
 /** A weight with an adapter's update put in, `scale` times as strong; -1 takes it out again. */
 export async function adaptedWeight(adapter: Adapter, name: string, weight: Float32Array, scale: number): Promise<Float32Array> {
   const update = adapter.updates.get(name);

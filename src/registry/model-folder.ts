@@ -8,7 +8,7 @@ import { fromSystemError, OrreryError } from "../errors.ts";
 import { writeFileAtomic } from "../partial-file.ts";
 import { size } from "../tensor/index.ts";
 import type { Parameter } from "../nn/index.ts";
-import { openCheckpoint, writeSafetensors, type Checkpoint } from "../weights/index.ts";
+import { detectNaming, openCheckpoint, withNaming, writeSafetensors, type Checkpoint, type KeyNaming } from "../weights/index.ts";
 
 export type Json = Record<string, unknown>;
 
@@ -40,7 +40,24 @@ export interface Component {
   folder: string;
   className: string;
   config: Json;
+  /** Under the names that its network has in Orrery. */
   checkpoint(): Promise<Checkpoint>;
+}
+
+/** The names that a class' parameters have here, where checkpoints come under others too. */
+const namings: Readonly<Record<string, KeyNaming>> = { CosmosTransformer3DModel: "diffusers-transformer", AutoencoderKLCosmos: "diffusers-tokenizer" };
+
+/** A checkpoint under the names of its class, whichever known naming it was written in. */
+async function openNamed(path: string, className: string): Promise<Checkpoint> {
+  const checkpoint = await openCheckpoint(path);
+  const [wanted, found] = [namings[className], detectNaming(checkpoint.names())];
+  if (wanted === undefined || found === undefined || found === wanted) return checkpoint;
+  try {
+    return withNaming(checkpoint, wanted);
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
 }
 
 /** Opens a component folder. Throws `file_not_found` when there is no config.json, `bad_config` when it names no class. */
@@ -50,7 +67,7 @@ export async function openComponent(folder: string): Promise<Component> {
   const architectures = config["architectures"];
   const className = config["_class_name"] ?? (Array.isArray(architectures) ? architectures[0] : undefined);
   if (typeof className !== "string") throw new OrreryError("bad_config", `${join(folder, "config.json")} has neither "_class_name" nor "architectures", so it is not clear which network it configures`);
-  return { folder, className, config, checkpoint: () => openCheckpoint(folder) };
+  return { folder, className, config, checkpoint: () => openNamed(folder, className) };
 }
 
 /** Writes a component: configuration and float32 weights, in a file that diffusers expects or another. */

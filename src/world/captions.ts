@@ -7,8 +7,8 @@ import type { ClipSet } from "../dataset/index.ts";
 import type { RandomState } from "../tensor/random.ts";
 import { readJson, writeJson } from "../registry/index.ts";
 
-/** By entry; an entry that has none gets the empty text. @throws `bad_argument` when no clip has one. */
-export async function captionsOf(set: ClipSet, folder: string, signal?: AbortSignal): Promise<string[]> {
+/** By entry; an entry that has none gets the empty text. @throws `bad_argument` when no clip has one and that will not do. */
+export async function captionsOf(set: ClipSet, folder: string, { mayBeNone = false, signal }: { mayBeNone?: boolean; signal?: AbortSignal | undefined } = {}): Promise<string[]> {
   const path = join(folder, "captions.json");
   const kept = (await stat(path).catch(() => undefined)) ? ((await readJson(path)) as { captions?: [string, string][] }).captions : undefined;
   if (kept && kept.length === set.entries.length && kept.every(([name], i) => name === set.entries[i]!.path)) return kept.map(([, caption]) => caption);
@@ -17,7 +17,7 @@ export async function captionsOf(set: ClipSet, folder: string, signal?: AbortSig
     throwIfCancelled(signal, "reading the captions");
     captions.push((await set.caption?.(index)) ?? "");
   }
-  if (captions.every((caption) => caption === "")) throw new OrreryError("bad_argument", "the model is to learn text, but none of the clips has a caption; give clips as `orrery lab render` or `orrery curate` write them, or leave `text` out of the settings");
+  if (!mayBeNone && captions.every((caption) => caption === "")) throw new OrreryError("bad_argument", "the model is to learn text, but none of the clips has a caption; give clips as `orrery lab render` or `orrery curate` write them, or leave `text` out of the settings");
   await writeJson(path, { captions: captions.map((caption, i) => [set.entries[i]!.path, caption]) });
   return captions;
 }

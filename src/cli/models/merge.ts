@@ -6,7 +6,7 @@ import type { Output } from "../output.ts";
 export const mergeArgs = { model: one("name or folder of a pipeline or transformer", "MODEL") };
 
 export const mergeOptions = {
-  lora: list({ metavar: "DIR[:SCALE]", required: true, help: "an adapter's folder, and how strongly it counts (default: 1); several are taken in order" }),
+  lora: list({ metavar: "ADAPTER", required: true, help: "an adapter's folder, with :SCALE behind it where it is to count more or less than 1; several are taken in order" }),
   out: text({ short: "o", required: true, metavar: "DIR", help: "folder to write" }),
   weights: choice(["f32", "f16", "bf16"], { default: "f32", help: "how weights are stored" }),
 } as const;

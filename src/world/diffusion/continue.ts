@@ -1,6 +1,6 @@
 /** What training shows on its way: windows of held-back clips, continued by the weights of the moment, and one made of its caption alone. */
 import { randomAt } from "../../dataset/index.ts";
-import type { DiffusionGeneration } from "../../registry/index.ts";
+import type { Bound, DiffusionGeneration } from "../../registry/index.ts";
 import { size } from "../../tensor/index.ts";
 import { hostTensor, type Runtime } from "../../tensor/runtime/node.ts";
 import type { Codec } from "../../tokenizer/codec.ts";
@@ -13,7 +13,7 @@ import { openDenoiser } from "./denoiser.ts";
 import { fromNetwork, toNetwork, type GivenFrames } from "./latent-space.ts";
 
 export interface Continuing {
-  weights: Map<string, Float32Array>;
+  weights: Pick<Bound, "weights" | "weightsFolder">;
   tokenizer: Codec;
   config: CosmosTransformerConfig;
   generation: DiffusionGeneration;
@@ -30,7 +30,7 @@ export async function continuations(shown: readonly Shown[], options: Continuing
   const { temporal, spatial, latentChannels } = tokenizer.compression;
   const shape = [1, latentChannels, 1 + (first.frameCount - 1) / temporal, first.height / spatial, first.width / spatial];
   const fps = first.frameCount === 1 ? undefined : generation.fps;
-  const denoiser = await openDenoiser({ ...generation, config, weights: { weights }, runtime, shape, fps, ...(text ? { textTokens: text.tokens, masksText: true } : {}) });
+  const denoiser = await openDenoiser({ ...generation, config, weights, runtime, shape, fps, ...(text ? { textTokens: text.tokens, masksText: true } : {}) });
   const random = randomAt(seed, 0, 2);
   const { name: sampler, ...levels } = generation.sampler;
   const draw = async (truth: Clip, given: number, caption: string): Promise<Clip> => {

@@ -3,108 +3,68 @@
  * what the others are (`conditioning.ts`). The model so far stands in `OUT/model`, a pipeline folder with the tokenizer inside,
  * whose components open in diffusers.
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { OrreryError, fromSystemError } from "../../errors.ts";
-import { silent, type Progress } from "../../progress.ts";
-import { openTrainingData, randomAt, type ClipSet, type OpenData, type TrainingData } from "../../dataset/index.ts";
-import { parameters, type Parameter } from "../../nn/index.ts";
-import { openComponent, readComponentWeights, saveComponent, savePipeline, writeJson, type Component, type DiffusionGeneration, type Json } from "../../registry/index.ts";
+import { OrreryError } from "../../errors.ts";
+import { randomAt, type ClipSet } from "../../dataset/index.ts";
+import type { Parameter } from "../../nn/index.ts";
+import { readComponentWeights, saveAdapter, saveComponent, savePipeline, writeJson, type Component, type DiffusionGeneration, type Json } from "../../registry/index.ts";
 import { input, size } from "../../tensor/index.ts";
-import { hostTensor, type Runtime } from "../../tensor/runtime/node.ts";
-import { openCodec, paddedSize, tokenizerParameters, type Codec } from "../../tokenizer/codec.ts";
-import { identifyTokenizer, tokenizerFolder } from "../../tokenizer/model.ts";
+import { hostTensor } from "../../tensor/runtime/node.ts";
+import { tokenizerParameters, type Codec } from "../../tokenizer/codec.ts";
 import { statisticsOf } from "../../tokenizer/index.ts";
-import { loopOptions, train, type Task } from "../../training/index.ts";
+import type { Task } from "../../training/index.ts";
 import { contactSheet, writePng } from "../../video/index.ts";
 import { parseTransformerConfig, takesConditionMask, textWidth, transformerClassName, type CosmosTransformerConfig } from "../config.ts";
-import { figuresOf, rowsOf, shownWindowsOf, type Measure } from "../shown.ts";
 import { captionsOf, shownCaption } from "../captions.ts";
-import { openLatentCache, statisticsOfCache, type LatentCache } from "../latent-cache.ts";
+import { statisticsOfCache } from "../latent-cache.ts";
+import { openLearner } from "../learner.ts";
+import { checkConditionFrames, checkWindows, runTask, withWindows, type TrainedWorld, type Windows, type WorldTraining } from "../prepare.ts";
+import { figuresOf, rowsOf, shownWindowsOf } from "../shown.ts";
 import { loadTextEncoder, saveTextEncoder, textComponents } from "../text/encoder.ts";
 import { t5Encoder, type T5Config } from "../text/t5.ts";
 import { collectWords, encodeWords, type Words } from "../text/words.ts";
+import { openDiffusionBase, type DiffusionBase } from "./base.ts";
 import { conditionedLoss, noised, type Conditioning } from "./conditioning.ts";
 import { continuations } from "./continue.ts";
 import { estimateOf } from "./denoiser.ts";
 import { changeMeter, tempered, toNetwork, type LatentSpace } from "./latent-space.ts";
 import { conditionFramesOf, textEncoderConfigOf, transformerConfigOf, type DiffusionSettings } from "./training-settings.ts";
 
-export interface DiffusionTraining {
-  /** Video files and folders of them, or what `openData` knows besides. */
-  data: readonly string[];
-  /** Default `openTrainingData`. */
-  openData?: OpenData | undefined;
-  /** Folder of the run; an unfinished run in it is continued. */
-  out: string;
-  /** The tokenizer's folder, or that of a pipeline with one. */
-  tokenizer: string;
-  settings: DiffusionSettings;
-  runtime: Runtime;
-  /** A transformer's folder to start from; its configuration takes the place of the settings'. */
-  from?: string | undefined;
-  /** Figures of a continuation beside the truth, over the frames that were predicted. */
-  measure?: Measure | undefined;
-  onData?: ((data: TrainingData) => void) | undefined;
-  progress?: Progress | undefined;
-  signal?: AbortSignal | undefined;
-}
+export type DiffusionTraining = WorldTraining<DiffusionSettings>;
 
-export interface TrainedDiffusion {
-  /** The pipeline's folder. */
-  model: string;
-  step: number;
-  parameters: number;
-  /** Of the last step; absent when the run was finished before. */
-  loss?: number;
-  /** The last figures: of continuations, and as `NAME_repeat` of repeating the last given frame instead. */
-  figures: Record<string, number>;
+/** What is found out before clips are opened. */
+interface Planned {
+  base: DiffusionBase | undefined;
+  config: CosmosTransformerConfig;
+  conditionFrames: number[];
+  /** Whether the network says what changes, see `latent-space.ts`. */
+  predictsChange: boolean;
 }
 
 /**
  * Trains, or goes on training.
  * @throws as `trainTokenizer`; `bad_checkpoint` for a tokenizer that does not hold its model.
  */
-export async function trainDiffusion(options: DiffusionTraining): Promise<TrainedDiffusion> {
-  const { out, settings, runtime, from, progress = silent, signal } = options;
-  const folder = await tokenizerFolder(options.tokenizer);
-  const { frames, width, height } = settings.data;
-  const tokenizer = await openCodec(folder, runtime, { temporalWindow: frames, tile: 1 << 20 });
-  try {
-    const { temporal, spatial, latentChannels } = tokenizer.compression;
-    if (tokenizer.discrete) throw new OrreryError("bad_argument", `${folder} is a discrete tokenizer; a diffusion model needs a continuous one (train kind=CV8x8x8)`);
-    const base = from === undefined ? undefined : await openComponent(from);
-    const config = base ? parseTransformerConfig(base.config) : transformerConfigOf(settings, latentChannels);
-    const fits = paddedSize({ frames, width, height }, { temporal, spatial: spatial * Math.max(config.patch_size[1], config.patch_size[2]) });
-    if (fits.frames !== frames || fits.width !== width || fits.height !== height)
-      throw new OrreryError("bad_config", `windows of ${frames} frames of ${width} x ${height} do not fit a tokenizer that compresses by ${temporal}x${spatial}x${spatial} and patches of ${config.patch_size.join("x")}; the nearest that do are data.frames=${fits.frames} data.width=${fits.width} data.height=${fits.height}`);
-    if (config.out_channels !== latentChannels) throw new OrreryError("bad_argument", `${from} predicts ${config.out_channels} channels of latents, the tokenizer makes ${latentChannels}`);
-    const conditionFrames = conditionFramesOf(settings, temporal);
-    for (const n of conditionFrames) {
-      if (n >= frames || (n > 0 && (n - 1) % temporal)) throw new OrreryError("bad_config", `conditionFrames has ${n}; expected 0, or 1 more than a multiple of ${temporal}, below the ${frames} frames of a window`);
-      if (n > 0 && !takesConditionMask(config)) throw new OrreryError("bad_argument", `${from} takes no condition mask; use conditionFrames=[0]`);
-    }
-    const data = await (options.openData ?? openTrainingData)(options.data, settings.data, { progress, signal });
-    try {
-      options.onData?.(data);
-      await mkdir(out, { recursive: true }).catch((error: unknown) => {
-        throw fromSystemError(error, out);
-      });
-      const { sha256 } = await identifyTokenizer(folder);
-      const cache = await openLatentCache({ set: data.training, codec: tokenizer, tokenizerSha256: sha256, folder: join(out, "latents"), frames, stride: settings.stride, anchors: settings.predicts === "change" ? conditionFrames : [], progress, signal });
-      try {
-        const text = settings.text ? await textOf(data.training, settings, config, out, signal) : undefined;
-        const generation = generationOf(settings, conditionFrames, data.training.fps, await spaceOf(cache, tokenizer, settings, conditionFrames), text);
-        return await learn({ options, data, cache, tokenizer, vae: await openComponent(folder), base, config, generation, text, sha256 });
-      } finally {
-        await cache.close();
-      }
-    } finally {
-      await data.close?.();
-    }
-  } finally {
-    await tokenizer.release();
-  }
+export const trainDiffusion = (options: DiffusionTraining): Promise<TrainedWorld> =>
+  withWindows(options, { kind: "continuous", plan: (tokenizer) => planned(options, tokenizer), anchors: ({ predictsChange, conditionFrames }) => (predictsChange ? conditionFrames : []) }, async (windows, plan) => {
+    const { out, settings, signal } = options;
+    const text = await textOf(windows.data.training, settings, plan, out, signal);
+    return learn(options, windows, plan, generationOf(settings, plan, windows.data.training.fps, await spaceOf(windows, settings, plan), text), text);
+  });
+
+async function planned({ settings, from, lora }: DiffusionTraining, tokenizer: Codec): Promise<Planned> {
+  const { temporal, latentChannels } = tokenizer.compression;
+  const base = from === undefined ? undefined : await openDiffusionBase(from);
+  if (lora && !base) throw new OrreryError("bad_argument", "adapters are learned beside the weights of a model; say with --from which");
+  const config = base ? parseTransformerConfig(base.transformer.config) : transformerConfigOf(settings, latentChannels);
+  checkWindows(settings.data, tokenizer, config.patch_size);
+  if (config.out_channels !== latentChannels) throw new OrreryError("bad_argument", `${from} predicts ${config.out_channels} channels of latents, the tokenizer makes ${latentChannels}`);
+  const conditionFrames = conditionFramesOf(settings, temporal);
+  checkConditionFrames(conditionFrames, settings.data, temporal, { mayBeNone: true });
+  if (conditionFrames.some((n) => n > 0) && !takesConditionMask(config)) throw new OrreryError("bad_argument", `${from} takes no condition mask; use conditionFrames=[0]`);
+  const known = base?.generation;
+  if (known && known.formulation !== settings.formulation) throw new OrreryError("bad_argument", `${from} was trained as "${known.formulation}" and cannot go on as "${settings.formulation}"; leave formulation as it is`);
+  return { base, config, conditionFrames, predictsChange: known ? known.change !== undefined : settings.predicts === "change" };
 }
 
 /** Text that is learned: the captions by clip, the words in them, and the encoder for those. */
@@ -112,22 +72,35 @@ interface LearnedText {
   captions: readonly string[];
   words: Words;
   config: T5Config;
+  /** Of a prompt. */
+  tokens: number;
+  dropout: number;
+  shorten: number;
 }
 
-async function textOf(set: ClipSet, settings: DiffusionSettings, config: CosmosTransformerConfig, out: string, signal: AbortSignal | undefined): Promise<LearnedText> {
-  const captions = await captionsOf(set, out, signal);
-  const words = collectWords(captions, { most: settings.text!.words });
-  return { captions, words, config: textEncoderConfigOf(settings, words.list.length, textWidth(config)) };
+/** Text as the settings ask for it, or as the model to start from has it. */
+async function textOf(set: ClipSet, settings: DiffusionSettings, { base, config }: Planned, out: string, signal: AbortSignal | undefined): Promise<LearnedText | undefined> {
+  const { text } = settings;
+  if (base?.generation && (base.text === undefined) !== (text === undefined)) throw new OrreryError("bad_argument", `${base.folder} ${base.text ? "reads text, which cannot be left out" : `was made without an encoder of text that Orrery can train${base.wordless === undefined ? "" : ` (${base.wordless})`}`}; leave the settings of text as they are`);
+  if (!text) return undefined;
+  const captions = await captionsOf(set, out, { mayBeNone: base?.text !== undefined, signal });
+  const shared = { captions, tokens: text.tokens, dropout: text.dropout, shorten: text.shorten };
+  if (base?.text) return { ...shared, words: base.text.words, config: base.text.config };
+  const words = collectWords(captions, { most: text.words });
+  return { ...shared, words, config: textEncoderConfigOf(settings, words.list.length, textWidth(config)) };
 }
 
 /** Windows that deviations are taken over. */
 const measuredWindows = 512;
 
-async function spaceOf(cache: LatentCache, tokenizer: Codec, { predicts, whitening, formulation }: DiffusionSettings, conditionFrames: readonly number[]): Promise<LatentSpace> {
-  const { mean, std } = statisticsOf(tokenizer.config) ?? (await statisticsOfCache(cache, measuredWindows));
+async function spaceOf({ cache, tokenizer }: Windows, { whitening, formulation }: DiffusionSettings, { base, predictsChange, conditionFrames }: Planned): Promise<LatentSpace> {
+  const known = base?.generation;
+  const { mean, std } = known?.latents ?? statisticsOf(tokenizer.config) ?? (await statisticsOfCache(cache, measuredWindows));
+  // A model goes on in the space that it was trained in.
+  if (known) return { sigmaData: known.sigmaData, latents: { mean, std }, change: known.change };
   const space = { sigmaData: formulation === "edm" ? 0.5 : 1, latents: { mean, std: tempered(std, whitening) } };
   const given = conditionFrames.filter((n) => n > 0);
-  if (predicts === "latents" || given.length === 0) return space;
+  if (!predictsChange || given.length === 0) return space;
   const meter = changeMeter();
   const used = Math.min(measuredWindows, cache.count);
   for (let k = 0; k < used; k++) {
@@ -138,32 +111,19 @@ async function spaceOf(cache: LatentCache, tokenizer: Codec, { predicts, whiteni
   return { ...space, change: { std: tempered(meter.result().std, whitening) } };
 }
 
-function generationOf(settings: DiffusionSettings, conditionFrames: number[], fps: number, { sigmaData, latents, change }: LatentSpace, text: LearnedText | undefined): DiffusionGeneration {
+function generationOf(settings: DiffusionSettings, { base, conditionFrames }: Planned, fps: number, { sigmaData, latents, change }: LatentSpace, text: LearnedText | undefined): DiffusionGeneration {
   const { formulation, sampler } = settings;
   const { width, height, frames } = settings.data;
   return {
-    family: "diffusion", version: 1, width, height, frames, fps, conditionFrames, formulation, sigmaData, conditionSigma: formulation === "edm" ? 0.001 : 1e-4,
-    text: text ? { component: "text_encoder", tokens: settings.text!.tokens, width: text.config.d_model } : null, guidance: text ? settings.text!.guidance : 0,
+    family: "diffusion", version: 1, width, height, frames, fps, conditionFrames, formulation, sigmaData, conditionSigma: base?.generation?.conditionSigma ?? (formulation === "edm" ? 0.001 : 1e-4),
+    text: text ? { component: "text_encoder", tokens: text.tokens, width: text.config.d_model } : null, guidance: text ? settings.text!.guidance : 0,
     sampler: { ...sampler, name: sampler.name ?? (formulation === "flow" ? "unipc" : "res2ab") },
     ...(latents ? { latents: { mean: [...latents.mean], std: [...latents.std] } } : {}), ...(change ? { change: { std: [...change.std] } } : {}),
   };
 }
 
-interface Prepared {
-  options: DiffusionTraining;
-  data: TrainingData;
-  cache: LatentCache;
-  tokenizer: Codec;
-  vae: Component;
-  base: Component | undefined;
-  config: CosmosTransformerConfig;
-  generation: DiffusionGeneration;
-  text: LearnedText | undefined;
-  sha256: string;
-}
-
-async function learn({ options, data, cache, tokenizer, vae, base, config, generation, text, sha256 }: Prepared): Promise<TrainedDiffusion> {
-  const { out, settings, runtime, from, progress, signal } = options;
+async function learn(options: DiffusionTraining, { data, cache, tokenizer, vae, sha256 }: Windows, { base, config }: Planned, generation: DiffusionGeneration, text: LearnedText | undefined): Promise<TrainedWorld> {
+  const { out, settings, runtime, from, lora, signal } = options;
   const { batch, seed } = settings;
   const how: Conditioning = generation;
   const { temporal } = tokenizer.compression;
@@ -173,28 +133,28 @@ async function learn({ options, data, cache, tokenizer, vae, base, config, gener
   const values = c * t * h * w;
   const fps = generation.frames === 1 ? undefined : generation.fps;
 
-  const all = parameters();
+  const learner = openLearner(lora);
   const [x0, noise, level, indicator] = [input("x0", shape), input("noise", shape), input("level", [batch]), input("indicator", [batch, 1, t, 1, 1])];
-  const words = text && { tokens: input("tokens", [batch, settings.text!.tokens], "int64"), mask: input("text_mask", [batch, settings.text!.tokens], "bool") };
-  const spoken = words && { text: t5Encoder(all.root.in(textScope), words.tokens, words.mask, text.config), textMask: words.mask };
-  const estimate = estimateOf(all.root, { x: noised(how.formulation, x0, noise, level), level, given: x0, indicator, ...spoken }, config, { ...how, fps, recompute: settings.recompute });
+  const words = text && { tokens: input("tokens", [batch, text.tokens], "int64"), mask: input("text_mask", [batch, text.tokens], "bool") };
+  const spoken = words && { text: t5Encoder(learner.plain.in("text_encoder"), words.tokens, words.mask, text.config), textMask: words.mask };
+  const estimate = estimateOf(learner.root, { x: noised(how.formulation, x0, noise, level), level, given: x0, indicator, ...spoken }, config, { ...how, fps, recompute: settings.recompute });
+  const begun = await learner.begin([{ prefix: "", component: base?.transformer }, ...(text ? [{ prefix: textPrefix, component: base?.text?.component }] : [])]);
   // Afresh, the network answers zero at first (Peebles and Xie 2023, "DiT").
-  const start = base ? await readComponentWeights(base, all.all.values()) : new Map([["proj_out.weight", new Float32Array(size(all.all.get("proj_out.weight")!.shape))]]);
+  if (!base) begun.start = new Map([...(begun.start ?? []), ["proj_out.weight", new Float32Array(size(begun.parameters.all.get("proj_out.weight")!.shape))]]);
   await writeJson(join(out, "config.json"), { _class_name: transformerClassName, ...config });
   const shown = await shownWindowsOf(data, generation.frames, seed);
-  const model = join(out, "model");
+  const model = join(out, lora ? "adapter" : "model");
   let figures: Record<string, number> = {};
 
   const task: Task = {
-    title: "training the world model",
-    parameters: all,
+    title: lora ? "training the adapters" : "training the world model",
+    ...begun,
     loss: conditionedLoss(estimate, x0, level, indicator, how),
-    start,
     feeds: async (microBatch) => {
       const random = randomAt(seed, microBatch);
       const latents = new Float32Array(batch * values);
       const [levels, mask] = [new Float32Array(batch), new Float32Array(batch * t)];
-      const said = text && { tokens: new BigInt64Array(batch * settings.text!.tokens), mask: new Uint8Array(batch * settings.text!.tokens) };
+      const said = text && { tokens: new BigInt64Array(batch * text.tokens), mask: new Uint8Array(batch * text.tokens) };
       for (let i = 0; i < batch; i++) {
         const index = random.randint(0, cache.count);
         const sigma = Math.exp(settings.noise.mean + settings.noise.std * random.gaussian());
@@ -203,20 +163,21 @@ async function learn({ options, data, cache, tokenizer, vae, base, config, gener
         const given = { latentFrames: latentFrames(pixels), ...(generation.change && pixels > 0 ? { anchor: await cache.anchor(index, pixels) } : {}) };
         latents.set(toNetwork((await cache.read(index)) as Float32Array, [1, c, t, h, w], given, generation), i * values);
         mask.fill(1, i * t, i * t + given.latentFrames);
-        if (!said) continue;
-        const encoded = encodeWords(text.words, shownCaption(text.captions[cache.place(index).entry]!, settings.text!, random), settings.text!.tokens);
-        said.tokens.set(encoded.tokens, i * settings.text!.tokens);
-        said.mask.set(encoded.mask, i * settings.text!.tokens);
+        if (!said || !text) continue;
+        const encoded = encodeWords(text.words, shownCaption(text.captions[cache.place(index).entry]!, text, random), text.tokens);
+        said.tokens.set(encoded.tokens, i * text.tokens);
+        said.mask.set(encoded.mask, i * text.tokens);
       }
       return {
         x0: hostTensor("float32", shape, latents), noise: hostTensor("float32", shape, random.standardNormalFloat32(batch * values)),
         level: hostTensor("float32", [batch], levels), indicator: hostTensor("float32", [batch, 1, t, 1, 1], mask),
-        ...(said ? { tokens: hostTensor("int64", [batch, settings.text!.tokens], said.tokens), text_mask: hostTensor("bool", [batch, settings.text!.tokens], said.mask) } : {}),
+        ...(said && text ? { tokens: hostTensor("int64", [batch, text.tokens], said.tokens), text_mask: hostTensor("bool", [batch, text.tokens], said.mask) } : {}),
       };
     },
     sample: async (step, weights) => {
-      const [transformer, encoder] = parted(weights);
-      const spokenBy = text && (await loadTextEncoder({ ...text, tokens: settings.text!.tokens, weights: encoder }, runtime));
+      const transformer = await learner.bound(weights, "");
+      const encoder = text && (await learner.bound(weights, textPrefix));
+      const spokenBy = text && encoder && (await loadTextEncoder({ ...text, ...encoder }, runtime));
       try {
         const { continued, fromText } = await continuations(shown, { weights: transformer, tokenizer, config, generation, text: spokenBy, runtime, seed, signal });
         figures = figuresOf(continued, options.measure);
@@ -224,30 +185,23 @@ async function learn({ options, data, cache, tokenizer, vae, base, config, gener
       } finally {
         await spokenBy?.release();
       }
-      if (text) await saveTextEncoder(model, text.config, text.words, encoder);
-      await savePipelineFolder(model, vae, tokenizer, generation, { ...config }, [...all.all.values()].filter(({ name }) => !name.startsWith(`${textScope}.`)), transformer, { steps: step, clips: data.training.entries.length, seconds: Math.round(data.training.entries.reduce((s, e) => s + e.frameCount, 0) / generation.fps), ...figures });
+      if (lora) await saveAdapter(model, { ...lora, base: from! }, learner.adapters!.all.values(), weights);
+      else {
+        if (text && encoder) await saveTextEncoder(model, text.config, text.words, encoder.weights as Map<string, Float32Array>);
+        await savePipelineFolder(model, vae, tokenizer, generation, { ...config }, learner.parametersOf(""), transformer.weights as Map<string, Float32Array>, { steps: step, clips: data.training.entries.length, seconds: Math.round(data.training.entries.reduce((s, e) => s + e.frameCount, 0) / generation.fps), ...figures });
+      }
       return figures;
     },
   };
-  const run = { trains: "diffusion", clips: [...options.data], tokenizerSha256: sha256, from: from ?? null, ...settings };
-  const result = await train(task, runtime, { ...loopOptions(settings), out, settings: run, ...(progress ? { progress } : {}), signal });
-  const { step, parameters: count, loss: last } = result;
-  return { model, step, parameters: count, ...(last === undefined ? {} : { loss: last }), figures };
-}
-
-/** Where the text encoder's parameters stand beside the transformer's. */
-const textScope = "text_encoder";
-
-/** Weights of the transformer, and of the text encoder under their own names. */
-function parted(weights: ReadonlyMap<string, Float32Array>): [Map<string, Float32Array>, Map<string, Float32Array>] {
-  const prefix = `${textScope}.`;
-  const [transformer, encoder] = [new Map<string, Float32Array>(), new Map<string, Float32Array>()];
-  for (const [name, values] of weights) {
-    if (name.startsWith(prefix)) encoder.set(name.slice(prefix.length), values);
-    else transformer.set(name, values);
+  try {
+    return { model, ...(await runTask("diffusion", task, options, sha256)), figures };
+  } finally {
+    await learner.close();
   }
-  return [transformer, encoder];
 }
+
+/** Before the names of the text encoder's parameters, beside the transformer's. */
+const textPrefix = "text_encoder.";
 
 /** Writes the pipeline: tokenizer, transformer, and last the index. */
 async function savePipelineFolder(
