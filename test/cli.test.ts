@@ -101,6 +101,16 @@ describe("main", () => {
     expect(await main(["--verbose"], makeHost())).toBe(2);
   });
 
+  test("a command and its members: the longer name wins, a path is a path", async () => {
+    const [member, path] = [makeHost(), makeHost()];
+    await main(["curate", "plan", "--help"], member);
+    expect(member.out()).toContain("orrery curate plan");
+    expect(await main(["curate", "./plan", "-o", "/nonexistent/out"], path)).not.toBe(0);
+    expect(path.err()).toMatch(/plan/);
+    expect(path.err()).not.toMatch(/missing|usage/i);
+    expect(topHelp()).toContain("turn raw video into a training set");
+  });
+
   test("--version", async () => {
     const host = makeHost();
     expect(await main(["--version"], host)).toBe(0);

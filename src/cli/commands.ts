@@ -18,6 +18,26 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/curate.ts"),
   },
   {
+    name: "curate plan",
+    summary: "say what a curation would do and how long it would take, without doing it",
+    load: () => import("./commands/curate-plan.ts"),
+  },
+  {
+    name: "curate status",
+    summary: "say how far a curation is, also while another process works on it",
+    load: () => import("./commands/curate-status.ts"),
+  },
+  {
+    name: "curate decide",
+    summary: "decide again about a curated dataset with other thresholds, from stored measures",
+    load: () => import("./commands/curate-decide.ts"),
+  },
+  {
+    name: "curate report",
+    summary: "write a dataset's report anew from stored measures",
+    load: () => import("./commands/curate-report.ts"),
+  },
+  {
     name: "demo",
     summary: "train a small world model on footage and let it go on, in minutes",
     load: () => import("./commands/demo.ts"),

@@ -19,15 +19,16 @@ export async function main(words: readonly string[], host: Host): Promise<number
     host.stdout.write(topHelp());
     return 0;
   }
+  // The longer name wins: `curate plan` is not `curate` of a file named plan, which is `curate ./plan`.
+  const members = commandTable.filter(({ name }) => name.startsWith(`${first} `));
+  const member = members.find(({ name }) => name.split(" ").every((word, i) => words[i] === word));
+  if (member) return call(member, words.slice(member.name.split(" ").length), host);
   const single = commandTable.find(({ name }) => name === first);
   if (single) return call(single, others, host);
-  const members = commandTable.filter(({ name }) => name.startsWith(`${first} `));
   if (members.length > 0 && isHelp(others[0])) {
     host.stdout.write(groupHelp(first, members));
     return 0;
   }
-  const member = members.find(({ name }) => name.split(" ").every((word, i) => words[i] === word));
-  if (member) return call(member, words.slice(member.name.split(" ").length), host);
   return refuse(words, members, host);
 }
 
@@ -79,7 +80,7 @@ export function topHelp(): string {
   for (const { name, summary } of commandTable) {
     const [first, second] = name.split(" ") as [string, string?];
     if (second === undefined) rows.set(first, summary);
-    else rows.set(first, groupSummaries[first] ?? `see orrery ${first} --help`);
+    else if (!rows.has(first)) rows.set(first, groupSummaries[first] ?? `see orrery ${first} --help`);
   }
   return `Usage: orrery COMMAND [options]
 

@@ -12,8 +12,8 @@ import { didYouMean } from "./suggest.ts";
 export interface ConfigSources {
   /** What a setting is when nobody says otherwise, where that follows from something else than the schema: a model to go on from. */
   base?: Readonly<Record<string, unknown>>;
-  /** Path of a YAML (or JSON) file. */
-  file?: string | undefined;
+  /** Path of a YAML (or JSON) file; of several, the later wins. */
+  file?: string | readonly string[] | undefined;
   /** `key=value` words; keys are dotted paths, values are YAML: `optimizer.betas=[0.9, 0.95]`. */
   overrides?: readonly string[];
   /** Values of flags by dotted path; `undefined` means that the flag was not given. */
@@ -29,9 +29,9 @@ export async function resolveConfig<S extends z.ZodType>(schema: S, sources: Con
   const origins: Origins = new Map();
   const settings: Tree = {};
   if (sources.base) merge(settings, sources.base, schema, [], { origin: "the model", code: "bad_config", origins });
-  if (sources.file !== undefined) {
-    const tree = await readConfigFile(sources.file);
-    merge(settings, tree, schema, [], { origin: sources.file, code: "bad_config", origins });
+  for (const file of [sources.file ?? []].flat()) {
+    const tree = await readConfigFile(file);
+    merge(settings, tree, schema, [], { origin: file, code: "bad_config", origins });
   }
   for (const word of sources.overrides ?? []) {
     merge(settings, parseOverride(word), schema, [], { origin: `"${word}"`, code: "bad_argument", origins });

@@ -19,6 +19,7 @@ import { writeReport } from "./report.ts";
 import type { CurateSettings } from "./settings.ts";
 import { liesWithin, listSources, openSource, type SetAside, type Source } from "./sources.ts";
 import { summarise, type Summary } from "./summary.ts";
+import { forgetDecided, saveDecided, saveFound, type Found } from "./work.ts";
 
 export interface CurateOptions {
   settings: CurateSettings;
@@ -30,9 +31,14 @@ export interface CurateOptions {
   signal?: AbortSignal | undefined;
 }
 
+interface Judged extends Found {
+  analysed: ({ clips: CandidateClip[]; shots: number } | SetAside)[];
+  candidates: CandidateClip[];
+  decisions: Decisions;
+}
+
 /** Curates `inputs` into the folder `out`. Throws `bad_argument`, `bad_config`, `disk_full`, `cancelled`. */
 export async function curate(inputs: readonly string[], out: string, options: CurateOptions): Promise<Summary> {
-  const { settings, workers, scoreOnly, progress = silent, signal } = options;
   const place = paths(out);
   const listed = await listSources(inputs);
   for (const folder of [place.clips, place.metas, place.processed, place.analysis])
@@ -41,10 +47,23 @@ export async function curate(inputs: readonly string[], out: string, options: Cu
     });
   const outside: string[] = [];
   for (const path of listed) if (!(await liesWithin(path, out))) outside.push(path);
-  if (outside.length === 0) throw new OrreryError("bad_argument", `no video was found in ${inputs.join(", ")}; name files, folders that hold some, or manifests (.jsonl, .csv, .txt)`);
+  if (outside.length === 0) throw new OrreryError("bad_argument", nothingFound(inputs));
+  await forgetDecided(out);
+  const found = await openSources(outside, options);
+  await saveFound(out, found);
+  return (await settle(found, out, options)).summary;
+}
 
-  const opened = await each(outside, workers, signal, (path) => openSource(path, signal), (done) => progress({ stage: "opening sources", done, total: outside.length, unit: "files" }));
-  const { sources, setAside } = distinct(opened);
+export const nothingFound = (inputs: readonly string[]): string => `no video was found in ${inputs.join(", ")}; name files, folders that hold some, or manifests (.jsonl, .csv, .txt)`;
+
+/** Probes and hashes files, several at a time. */
+export async function openSources(files: readonly string[], { workers, progress = silent, signal }: Pick<CurateOptions, "workers" | "progress" | "signal">): Promise<Found> {
+  return distinct(await each(files, workers, signal, (path) => openSource(path, signal), (done) => progress({ stage: "opening sources", done, total: files.length, unit: "files" })));
+}
+
+/** Measures what is not measured, and decides. Sources that cannot be decoded are set aside. */
+export async function judge({ sources, setAside }: Found, out: string, { settings, workers, progress = silent, signal }: CurateOptions): Promise<Judged> {
+  const place = paths(out);
   let frames = 0;
   const analysed = await each(sources, workers, signal, async (source): Promise<{ clips: CandidateClip[]; shots: number } | SetAside> => {
     try {
@@ -58,21 +77,28 @@ export async function curate(inputs: readonly string[], out: string, options: Cu
       return { path: source.path, reason: error.message };
     }
   }, (done) => progress({ stage: "analysing", done, total: sources.length, unit: "sources", note: `${frames} frames` }));
-  setAside.push(...analysed.filter((one): one is SetAside => "reason" in one));
-
   progress({ stage: "deciding", done: 0 });
   const candidates = analysed.flatMap((one) => ("clips" in one ? one.clips : []));
-  const decisions = decide(candidates, settings);
+  return { sources, analysed, candidates, decisions: decide(candidates, settings), setAside: [...setAside, ...analysed.filter((one): one is SetAside => "reason" in one)] };
+}
+
+/** Decides, encodes what stays (unless only scores are wanted), and writes all accounts. */
+export async function settle(found: Found, out: string, options: CurateOptions): Promise<{ summary: Summary; decisions: Decisions }> {
+  const { settings, scoreOnly } = options;
+  const { sources, analysed, candidates, decisions, setAside } = await judge(found, out, options);
   const kept = decisions.clips.filter(({ keep }) => keep);
+  const decided = { failed: analysed.filter((one) => "reason" in one).length, clips: candidates.length, kept: kept.map(({ clip }) => clip.id), lost: 0, scoreOnly };
+  await saveDecided(out, decided);
   const lost = scoreOnly ? [] : await encodeAll(kept, out, options);
+  if (lost.length > 0) await saveDecided(out, { ...decided, lost: lost.length });
   if (!scoreOnly) await removeDropped(out, candidates, new Set(kept.map(({ clip }) => clip.id)));
   const summary = summarise({ sources, analysed, decisions, setAside: [...setAside, ...lost].sort((a, b) => (a.path < b.path ? -1 : 1)), scoreOnly });
   await writeAccounts(out, sources, decisions, summary, settings);
-  return summary;
+  return { summary, decisions };
 }
 
 /** Files with the same bytes are one source; the first name in order stands for them. */
-function distinct(opened: readonly (Source | SetAside)[]): { sources: Source[]; setAside: SetAside[] } {
+function distinct(opened: readonly (Source | SetAside)[]): Found {
   const seen = new Map<string, Source>();
   const setAside: SetAside[] = [];
   for (const one of opened) {
@@ -99,7 +125,11 @@ async function encodeOne(decision: Decision, out: string, settings: CurateSettin
   try {
     const size = transcodedSize(info, maxSide);
     const meta = join(place.metas, `${clip.id}.json`);
-    if (!(await isMade(file, meta, settings))) await transcode(info, file, { startS: clip.startS, durationS: clip.endS - clip.startS, fps, maxSide, encoder, crf, preset, signal });
+    if (!(await isMade(file, meta, settings))) {
+      if ((await stat(clip.source.path).catch((error: unknown) => { throw fromSystemError(error, clip.source.path); })).size !== info.sizeBytes)
+        throw new OrreryError("bad_argument", `${clip.source.path} is not the file that was measured; run orrery curate on the sources again`);
+      await transcode(info, file, { startS: clip.startS, durationS: clip.endS - clip.startS, fps, maxSide, encoder, crf, preset, signal });
+    }
     const made = await probeVideo(file, { signal });
     const encoded: Encoded = { ...size, framerate: Number(made.fps.toFixed(6)), num_frames: made.frameCount ?? Math.round(made.durationS * made.fps), num_bytes: made.sizeBytes };
     await writeJson(meta, clipMeta(decision, encoded, settings));

@@ -1,5 +1,8 @@
 /** Raw video to a training set. */
 export { curate, type CurateOptions } from "./curate.ts";
+export { planCuration, type CurationPlan } from "./plan.ts";
+export { curationStatus, type CurationStatus, type StageStatus } from "./status.ts";
+export { redecide, rewriteReport, settingsFile, type Redecided } from "./redecide.ts";
 export { curateSchema, type CurateSettings } from "./settings.ts";
 export { type Summary } from "./summary.ts";
 export { findShots, type Shots } from "./shots/find-shots.ts";

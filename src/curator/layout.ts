@@ -10,6 +10,8 @@
  *     settings.json                 what was decided by
  *     report.html                   all of it to look at
  *     work/analysis/{sha}.safetensors
+ *     work/sources.json             the sources, so that deciding again needs no inputs
+ *     work/decided.json             what is to be encoded, so that others can see how far it is
  */
 import { join } from "node:path";
 import { captionWindows, type Window } from "./windows.ts";
@@ -22,6 +24,8 @@ export const paths = (root: string) => ({
   metas: join(root, "metas", "v0"),
   processed: join(root, "processed_videos"),
   analysis: join(root, "work", "analysis"),
+  sources: join(root, "work", "sources.json"),
+  decided: join(root, "work", "decided.json"),
   manifest: join(root, "manifest.jsonl"),
   duplicates: join(root, "duplicates.jsonl"),
   summary: join(root, "summary.json"),

@@ -7,7 +7,7 @@ export const command = defineCommand({
   name: "curate",
   summary: "turn raw video into a training set: shots, scores, decisions, clips, report",
   description:
-    "Each source is decoded once and measured (shots, camera and object motion, technical quality, how it looks); clips are cut at the shots, judged by rules, and the survivors are encoded alike into cosmos-curator's layout (clips/, metas/v0/, processed_videos/, summary.json) with a manifest of every candidate and an HTML report. Measures are kept in OUT/work, so running again with other settings decides anew in seconds and encodes only what is new; a run that was stopped goes on where it was. Nothing here needs a model: captions are measured descriptions that say so; topics and aesthetics are not judged.",
+    "Each source is decoded once and measured (shots, camera and object motion, technical quality, how it looks); clips are cut at the shots, judged by rules, and the survivors are encoded alike into cosmos-curator's layout (clips/, metas/v0/, processed_videos/, summary.json) with a manifest of every candidate and an HTML report. Measures are kept in OUT/work, so running again with other settings decides anew in seconds and encodes only what is new; a run that was stopped goes on where it was. Nothing here needs a model: captions are measured descriptions that say so; topics and aesthetics are not judged. Beside it: orrery curate plan, status, decide and report (a source of such a name is given as ./plan).",
   examples: [
     { type: "orrery curate footage/ -o dataset", does: "curate a folder with the standard settings" },
     { type: "orrery curate footage/ -o dataset --score-only", does: "measure, decide and report; encode nothing" },

@@ -33,8 +33,8 @@ export interface Analysis {
 /** Every how many frames one is looked at in full resolution: about once a second, and at least twice in a short file. */
 const detailEvery = (info: VideoInfo): number => Math.max(1, Math.round(info.fps * Math.min(1, info.durationS / 3)));
 
-/** Decodes a source once and measures it. Throws as `readAnalysis`. */
-export async function analyse(info: VideoInfo, { progress = silent, signal }: { progress?: Progress; signal?: AbortSignal | undefined } = {}): Promise<Analysis> {
+/** Decodes a source once and measures it, or only its first `mostFrames`. Throws as `readAnalysis`. */
+export async function analyse(info: VideoInfo, { mostFrames = Infinity, progress = silent, signal }: { mostFrames?: number; progress?: Progress; signal?: AbortSignal | undefined } = {}): Promise<Analysis> {
   const [shots, detector, motion, films, looks] = [shotMeter(), shotDetector(), motionMeter(info.width / info.height), smallMeter(), descriptorMeter()];
   const times: number[] = [];
   const steps: MotionStep[] = [];
@@ -52,6 +52,7 @@ export async function analyse(info: VideoInfo, { progress = silent, signal }: { 
     const look = looks(small, index, timeS);
     if (look) descriptors.push(look);
     if (index % 25 === 0) progress({ stage: "analysing", done: index, total, unit: "frames" });
+    if (times.length >= mostFrames) break;
   }
   progress({ stage: "analysing", done: times.length, total: times.length, unit: "frames" });
   return { times: Float64Array.from(times), transitions: detector.finish(), steps, details, windows: films.finish(), descriptors, warnings };
