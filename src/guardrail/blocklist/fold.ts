@@ -12,8 +12,6 @@ export interface Folded {
   native: string[];
   /** Index of each in the given text. */
   at: number[];
-  /** Whether the text had a mark, tag or invisible character before this one, which joins what it seems to split. */
-  glued: boolean[];
 }
 
 /** Letters that Unicode's table of look-alikes lacks, or has for a digit. */
@@ -75,18 +73,14 @@ function pieceOf(point: string): Piece {
 }
 
 export function fold(text: string): Folded {
-  const folded: Folded = { chars: [], native: [], at: [], glued: [] };
-  let glue = false;
+  const folded: Folded = { chars: [], native: [], at: [] };
   const push = (c: string, n: string, at: number): void => {
     folded.chars.push(c);
     folded.native.push(n);
     folded.at.push(at);
-    folded.glued.push(glue);
-    glue = false;
   };
   const pushPoint = (point: string, at: number): void => {
     const { chars, native } = pieceOf(point);
-    if (chars === "") glue = true;
     const own = [...native];
     let i = 0;
     for (const c of chars) push(c, own[i++] ?? c, at);
@@ -111,7 +105,6 @@ export function fold(text: string): Folded {
           const point = mark === entity && found[3] ? named[found[3].toLowerCase()]! : fromNumber(mark === entity ? (found[1] ? Number(found[1]) : Number.parseInt(found[2]!, 16)) : Number.parseInt((found[1] ?? found[2] ?? found[3])!, 16));
           for (const c of point) pushPoint(c, i);
         }
-        glue = true;
         i = mark.lastIndex;
         continue;
       }

@@ -38,6 +38,7 @@ const emoji: Readonly<Record<string, string>> = {
 
 const isWordChar = (c: string): boolean => (c >= "a" && c <= "z") || (c >= "0" && c <= "9") || (c > "\u007f" && /[\p{L}\p{N}]/u.test(c));
 const asciiWord = /^[a-z0-9]*$/;
+const asciiLetters = /^[a-z]*$/;
 const isAscii = (word: string): boolean => asciiWord.test(word);
 const scriptless = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/u;
 const separators = new Set(["-", ".", "_", "*", "~", "·", "•", "‧", "'", "’", "`", "^", "=", "/", "\\", "|", "+", ":", ",", "‐", "‑", "–"]);
@@ -46,6 +47,64 @@ const maxSplit = 28;
 
 /** Reads a text. `vocabulary` absent: plain words only, no disguises. */
 export function read(text: string, vocabulary?: Vocabulary): Token[] {
+  const tokens: Token[] = [];
+  const kinds: FragmentKind[] = [];
+  let breaks = false;
+  // What stands between spaces is read once and remembered; only tags may have spaces inside.
+  const tagged = text.includes("<");
+  for (let i = 0; i < text.length; ) {
+    if (isSpace(text.charCodeAt(i))) {
+      i++;
+      continue;
+    }
+    let j = tagged ? text.length : i + 1;
+    while (j < text.length && !isSpace(text.charCodeAt(j))) j++;
+    const stretch = j - i > maxRemembered ? readStretch(text.slice(i, j), vocabulary) : remembered(text.slice(i, j), vocabulary);
+    for (let t = 0; t < stretch.tokens.length; t++) {
+      const token = stretch.tokens[t]!;
+      const next: Token = { word: token.word, start: token.start + i, end: token.end + i };
+      if (token.native !== undefined) next.native = token.native;
+      if (token.disguise !== undefined) next.disguise = token.disguise;
+      if (token.breaks || breaks) next.breaks = true;
+      breaks = false;
+      tokens.push(next);
+      kinds.push(stretch.kinds[t]!);
+    }
+    breaks ||= stretch.breaks;
+    i = j;
+  }
+  if (!vocabulary) return tokens;
+  const joined = joinSpaced(tokens, vocabulary);
+  return joinFragments(joined, joined === tokens ? kinds : joined.map((token) => fragmentKind(token, vocabulary)), vocabulary);
+}
+
+/** Words of a piece of text, at offsets from its start, and whether a sentence ends with it. */
+interface Stretch {
+  tokens: readonly Token[];
+  kinds: readonly FragmentKind[];
+  breaks: boolean;
+}
+
+/** Whether a word may be a fragment of a split one, and whether it is one that is no word by itself. */
+type FragmentKind = "none" | "plain" | "strange";
+
+const isSpace = (code: number): boolean => code === 32 || (code >= 9 && code <= 13);
+const maxRemembered = 40;
+const stretches = new WeakMap<Vocabulary, Map<string, Stretch>>();
+const plainStretches = new Map<string, Stretch>();
+
+function remembered(text: string, vocabulary: Vocabulary | undefined): Stretch {
+  let known = vocabulary ? stretches.get(vocabulary) : plainStretches;
+  if (!known) stretches.set(vocabulary!, (known = new Map()));
+  let stretch = known.get(text);
+  if (!stretch) {
+    stretch = readStretch(text, vocabulary);
+    if (known.size < 50_000) known.set(text, stretch);
+  }
+  return stretch;
+}
+
+function readStretch(text: string, vocabulary: Vocabulary | undefined): Stretch {
   const folded = fold(text);
   const tokens: Token[] = [];
   const { chars } = folded;
@@ -66,7 +125,7 @@ export function read(text: string, vocabulary?: Vocabulary): Token[] {
     if (/[.!?;。！？]/.test(chars[j - 1]!) && j - i > 2) breaks = true;
     i = j;
   }
-  return vocabulary ? joinFragments(joinSpaced(tokens, vocabulary), vocabulary) : tokens;
+  return { tokens, kinds: vocabulary ? tokens.map((token) => fragmentKind(token, vocabulary)) : [], breaks };
 }
 
 /** Words of chars[from, to), which has no space. */
@@ -263,6 +322,7 @@ function undisguise(folded: Folded, from: number, to: number, vocabulary: Vocabu
 
 /** Runs of single letters: "k i l l", also with the spaces between words lost ("k i l l h i m"). */
 function joinSpaced(tokens: Token[], vocabulary: Vocabulary): Token[] {
+  if (!tokens.some((token, i) => token.word.length === 1 && tokens[i + 1]?.word.length === 1)) return tokens;
   const out: Token[] = [];
   for (let i = 0; i < tokens.length; ) {
     let j = i;
@@ -302,10 +362,11 @@ function segments(run: readonly Token[], letters: readonly string[], vocabulary:
 }
 
 /** Fragments of a word that spaces were put into: "mur der", "su ici de". At least one of them must be no word. */
-function joinFragments(tokens: Token[], vocabulary: Vocabulary): Token[] {
+function joinFragments(tokens: Token[], kinds: readonly FragmentKind[], vocabulary: Vocabulary): Token[] {
+  if (!kinds.includes("strange")) return tokens;
   const out: Token[] = [];
   for (let i = 0; i < tokens.length; ) {
-    const joined = fragments(tokens, i, vocabulary);
+    const joined = fragments(tokens, kinds, i, vocabulary);
     if (joined) {
       out.push({ word: joined.word, start: tokens[i]!.start, end: tokens[i + joined.count - 1]!.end, disguise: "split" });
       i += joined.count;
@@ -314,16 +375,17 @@ function joinFragments(tokens: Token[], vocabulary: Vocabulary): Token[] {
   return out;
 }
 
-function fragments(tokens: readonly Token[], from: number, vocabulary: Vocabulary): { word: string; count: number } | undefined {
-  const fragment = ({ word, disguise }: Token): boolean => disguise === undefined && isAscii(word) && word.length <= 7 && !/\d/.test(word);
-  if (!fragment(tokens[from]!)) return undefined;
+const fragmentKind = ({ word, disguise }: Token, vocabulary: Vocabulary): FragmentKind => (disguise !== undefined || word.length > 7 || !asciiLetters.test(word) ? "none" : vocabulary.plain(word) ? "plain" : "strange");
+
+function fragments(tokens: readonly Token[], kinds: readonly FragmentKind[], from: number, vocabulary: Vocabulary): { word: string; count: number } | undefined {
+  if (kinds[from] === "none") return undefined;
   let word = tokens[from]!.word;
-  let strange = !vocabulary.plain(word);
+  let strange = kinds[from] === "strange";
   for (let count = 2; count <= 4 && from + count <= tokens.length; count++) {
-    const next = tokens[from + count - 1]!;
-    if (!fragment(next) || next.breaks) return undefined;
-    word += next.word;
-    strange ||= !vocabulary.plain(next.word);
+    const at = from + count - 1;
+    if (kinds[at] === "none" || tokens[at]!.breaks) return undefined;
+    word += tokens[at]!.word;
+    strange ||= kinds[at] === "strange";
     if (strange && word.length >= 4 && vocabulary.guards(word)) return { word, count };
   }
   return undefined;

@@ -58,19 +58,20 @@ export function vocabulary(lexicon: Lexicon, words: Iterable<string>, single: It
   const insideFirst = new Map<string, string[]>();
   for (const w of inside) push(insideFirst, w.slice(0, 3), w);
 
-  const cache = new Map<string, boolean>();
-  const remember = (key: string, compute: () => boolean): boolean => {
-    let value = cache.get(key);
-    if (value === undefined) {
-      value = compute();
-      if (cache.size < 100_000) cache.set(key, value);
-    }
-    return value;
+  const remembering = (compute: (form: string) => boolean): ((form: string) => boolean) => {
+    const cache = new Map<string, boolean>();
+    return (form) => {
+      let value = cache.get(form);
+      if (value === undefined) {
+        value = compute(form);
+        if (cache.size < 50_000) cache.set(form, value);
+      }
+      return value;
+    };
   };
-  const guards = (form: string): boolean =>
-    remember(`g${form}`, () => all.has(form) || forms.has(form) || (["n", "v", "a"] as const).some((pos) => lexicon.lemmas(form, pos).some((lemma) => all.has(lemma) && lemma.length > 2)));
+  const guards = remembering((form) => all.has(form) || forms.has(form) || (["n", "v", "a"] as const).some((pos) => lexicon.lemmas(form, pos).some((lemma) => all.has(lemma) && lemma.length > 2)));
   const reads = (form: string): boolean => guards(form) || plainEnglish(form);
-  const plainEnglish = (form: string): boolean => remember(`p${form}`, () => (form.length < 3 ? short.has(form) : functionWords.has(form) || lexicon.knows(form)));
+  const plainEnglish = remembering((form) => (form.length < 3 ? short.has(form) : functionWords.has(form) || lexicon.knows(form)));
   return {
     guards, reads,
     base: (form) => (lexicon.knows(form) ? undefined : bases.get(form)),
