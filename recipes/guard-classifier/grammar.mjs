@@ -18,8 +18,9 @@ export function random(seed) {
 
 export const pick = (list, next) => list[Math.floor(next() * list.length)];
 
-export function readGrammar(folder) {
-  const slots = new Map();
+/** @param more slots that no file defines, by name: lists of words */
+export function readGrammar(folder, more = {}) {
+  const slots = new Map(Object.entries(more));
   const roots = [];
   for (const name of readdirSync(folder).filter((n) => n.endsWith(".txt")).sort()) {
     readFileSync(join(folder, name), "utf8").split("\n").forEach((line, i) => {

@@ -13,7 +13,7 @@ export const grammarFolder = join(dirname(fileURLToPath(import.meta.url)), "gram
 
 /** @returns {{ text: string, label: string }[]} `label` is a category or "ok" */
 export function writeText({ wordnet, harm, ok, entries, definitions, seed }) {
-  const grammar = readGrammar(grammarFolder);
+  const grammar = readGrammar(grammarFolder, ordinaryWords(wordnet));
   const next = random(seed);
   const light = () => expand(grammar, pick(grammar.slots.get("light"), next), next);
   const labels = [...new Set(grammar.roots.map((r) => r.label))];
@@ -68,11 +68,7 @@ export function writeText({ wordnet, harm, ok, entries, definitions, seed }) {
 
   if (definitions > 0) {
     const matcher = openStandardMatcher();
-    const sentences = ["noun", "verb", "adj", "adv"].flatMap((name) => {
-      const file = join(wordnet, `data.${name}`);
-      if (!existsSync(file)) throw new Error(`${file} is missing: --wordnet names a folder with WordNet 3.0's data.noun, data.verb, data.adj, data.adv`);
-      return readFileSync(file, "latin1").split("\n").filter((l) => l.includes(" | ")).flatMap((l) => l.split(" | ")[1].split(/;\s*/).map((s) => s.replace(/^"|"$/g, "").trim()));
-    });
+    const sentences = ["noun", "verb", "adj", "adv"].flatMap((name) => synsets(wordnet, name).flatMap(({ gloss }) => gloss.split(/;\s*/).map((s) => s.replace(/^"|"$/g, "").trim())));
     for (let i = 0; i < definitions; i++) {
       const sentence = pick(sentences, next);
       if (sentence.length > 12 && !matcher.read(sentence).hits.some((h) => h.entry.severity > 1)) add(sentence, "ok");
@@ -83,4 +79,45 @@ export function writeText({ wordnet, harm, ok, entries, definitions, seed }) {
     [examples[i], examples[j]] = [examples[j], examples[i]];
   }
   return examples;
+}
+
+/** Rows of a data file of WordNet: the lexicographer's file that they come from, their words, and what they mean. */
+function synsets(folder, name) {
+  const file = join(folder, `data.${name}`);
+  if (!existsSync(file)) throw new Error(`${file} is missing: --wordnet names a folder with WordNet 3.0's data.noun, data.verb, data.adj, data.adv`);
+  return readFileSync(file, "latin1").split("\n").filter((l) => l.includes(" | ")).map((line) => {
+    const [fields, gloss] = line.split(" | ");
+    const row = fields.split(" ");
+    const count = Number.parseInt(row[3], 16);
+    return { kind: Number(row[1]), words: Array.from({ length: count }, (_, i) => row[4 + 2 * i]), gloss };
+  });
+}
+
+/** Words that are far from harm by what WordNet says of them, as slots: the language is wider than a grammar's lists. */
+function ordinaryWords(folder) {
+  const matcher = openStandardMatcher();
+  const strange = /hallucin|intoxic|hemp|marijuana|cannabis|opium|addict|tobacco|ammunition|weapon|explo|drug|narcotic|sex|genital|naked|nude|kill|murder|poison|toxi|bomb|gun\b|firearm|missile|prostitut|erotic|obscen|offensive|derogat|slur|disparag|slang|death|die\b|dead|corpse|suicid|blood|wound|injur|violen|tortur|crim|illegal|unlawful|thie|steal|rob\b|slave|enem|attack|war\b|military|disease|excre|urin|feces|breast|buttock|rape|terror|execut|punish|cruel|abus|insult|fight|destr|damag|harm|hurt|hit\b|strike|cut\b|burn/i;
+  const some = (name, kinds, most) => {
+    const found = new Set();
+    for (const { kind, words, gloss } of synsets(folder, name)) {
+      if (!kinds.includes(kind) || strange.test(gloss)) continue;
+      for (const word of words.slice(0, 2)) if (/^[a-z]+(_[a-z]+)?$/.test(word) && word.length > 2 && word.length < 19) found.add(word.replace("_", " "));
+    }
+    const clean = [...found].filter((word) => matcher.read(word).hits.length === 0);
+    // Every nth, so that all parts of the language are in it.
+    return clean.filter((_, i) => Math.floor((i * most) / clean.length) !== Math.floor(((i - 1) * most) / clean.length));
+  };
+  const verbs = some("verb", [30, 31, 32, 34, 35, 36, 38, 39], 1500);
+  return {
+    anything: some("noun", [6, 17], 5000), anyanimal: some("noun", [5], 800), anyfood: some("noun", [13], 1200), anyplant: some("noun", [20], 500), anyperson: some("noun", [18], 1500),
+    anyplace: some("noun", [15], 500), anyact: some("noun", [4], 1500), anyidea: some("noun", [9, 10, 7], 2500), anyquality: some("adj", [0], 2500),
+    anydo: verbs, anydoing: verbs.map(ing),
+  };
+}
+
+/** "make a cake" for "making": the first word takes the ending. */
+function ing(verb) {
+  const [first, ...rest] = verb.split(" ");
+  const made = /[^aeiou][aeiou][bdgmnpt]$/.test(first) && first.length < 5 ? first + first.at(-1) : first.replace(/ie$/, "y").replace(/([^eoy])e$/, "$1");
+  return [`${made}ing`, ...rest].join(" ");
 }

@@ -33,7 +33,7 @@ const [seed, steps, batch] = [Number(args.seed), Number(args.steps), Number(args
 const length = 160;
 
 const say = (text) => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
-const examples = writeText({ wordnet: args.wordnet, harm: 32_000, ok: 44_000, entries: 2, definitions: 12_000, seed });
+const examples = writeText({ wordnet: args.wordnet, harm: 56_000, ok: 105_000, entries: 2, definitions: 16_000, seed });
 const count = (label) => examples.filter((e) => e.label === label).length;
 say(`${examples.length} texts: ${["ok", ...categoryIds].map((l) => `${l} ${count(l)}`).join(", ")}`);
 // A harmful text's windows: the one with the harm is not known in a long one, so only texts of one window are used.

@@ -67,8 +67,12 @@ function parse(text: string): Lexicon {
   };
   const lemmas = (form: string, pos: PartOfSpeech): string[] => {
     const found = isA(form, pos) ? [form] : [];
-    const candidates = exceptions[pos].get(form) ?? rules[pos].filter(([ending]) => form.endsWith(ending)).map(([ending, instead]) => form.slice(0, -ending.length) + instead);
-    for (const candidate of candidates) if (isA(candidate, pos) && !found.includes(candidate)) found.push(candidate);
+    const add = (candidate: string): void => {
+      if (isA(candidate, pos) && !found.includes(candidate)) found.push(candidate);
+    };
+    const irregular = exceptions[pos].get(form);
+    if (irregular) irregular.forEach(add);
+    else for (const [ending, instead] of rules[pos]) if (form.endsWith(ending)) add(form.slice(0, -ending.length) + instead);
     return found;
   };
   return {

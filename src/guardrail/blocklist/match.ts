@@ -149,12 +149,23 @@ interface Roles<T> {
   betrays: readonly Pattern<T>[];
 }
 
+/** Of most words: shared, since there are many. */
+const noRoles: Roles<never> = { begins: new Set(), betrays: [] };
+
 function roles<T>({ first, rarest }: Indexes<T>, token: Token, keys: readonly string[]): Roles<T> {
-  return { begins: new Set(candidates(first, token, keys)), betrays: [...new Set(candidates(rarest, token, keys))] };
+  const [begins, betrays] = [candidates(first, token, keys), candidates(rarest, token, keys)];
+  return begins.length === 0 && betrays.length === 0 ? noRoles : { begins: new Set(begins), betrays: [...new Set(betrays)] };
 }
 
 function candidates<T>(at: Index<T>, { word, native }: Token, keys: readonly string[]): Pattern<T>[] {
-  return [...keys.flatMap((key) => at.byWord.get(key) ?? []), ...(at.exact.get(word) ?? []), ...(at.byStem.get((native ?? word).slice(0, 3)) ?? [])];
+  const found: Pattern<T>[] = [];
+  const add = (patterns: readonly Pattern<T>[] | undefined): void => {
+    if (patterns) found.push(...patterns);
+  };
+  for (const key of keys) add(at.byWord.get(key));
+  add(at.exact.get(word));
+  add(at.byStem.get((native ?? word).slice(0, 3)));
+  return found;
 }
 
 function scan<T>(tokens: readonly Token[], words: readonly Word[], distinct: ReadonlySet<Word>, rolesOf: (word: Word) => Roles<T>): Found<T>[] {
