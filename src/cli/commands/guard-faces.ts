@@ -23,6 +23,7 @@ export const command = defineCommand({
     minSize: integer({ min: 1, max: 16_384, default: 20, help: "faces narrower or lower than this many pixels stay" }),
     margin: number({ min: 0, max: 4, default: 0.1, help: "how much around a face is hidden with it, as a part of its size" }),
     threshold: number({ min: 0.01, max: 1, help: "how sure the detector must be, 0 to 1 (default: 0.5 bundled, 0.7 RetinaFace)" }),
+    every: integer({ min: 1, max: 32, default: 4, help: "look at one of so many frames, and at more where faces come, go or move fast; 1 is every frame" }),
     gap: number({ min: 0, max: 60, default: 0.5, help: "seconds for which a face may be lost and is still hidden in between" }),
     hold: number({ min: 0, max: 60, default: 0.2, help: "seconds for which a face is hidden before it is first and after it is last found" }),
     sound: toggle({ default: true, help: "keep the sound" }),
@@ -33,13 +34,13 @@ export const command = defineCommand({
   },
   async run({ args: { video }, options, output, progress, signal }) {
     const [{ hideFacesInVideo, openFaceDetector }, { faceReview }] = await Promise.all([import("../../guardrail/faces/index.ts"), import("../../guardrail/faces/review.ts")]);
-    const { out, method, tile, minSize, margin, threshold, gap, hold, sound, crf, device, threads } = options;
+    const { out, method, tile, minSize, margin, threshold, every, gap, hold, sound, crf, device, threads } = options;
     const detector = await openFaceDetector({ detector: options.detector, tile, device, threads });
     try {
       const warnings: string[] = [];
       const review = options.report ? faceReview() : undefined;
       const hidden = await hideFacesInVideo(video, out, detector, {
-        method, minSize, margin, threshold, gapS: gap, holdS: hold, sound, progress, signal,
+        method, minSize, margin, threshold, every, gapS: gap, holdS: hold, sound, progress, signal,
         ...(crf === undefined ? {} : { crf }),
         ...(review ? { onFrame: (frame, index: number, plan: FacePlan) => review.add(frame, index, plan) } : {}),
         onWarning: (message) => warnings.push(message),
@@ -48,7 +49,7 @@ export const command = defineCommand({
       const written = review ? await review.write(out, video, hidden) : undefined;
       const faces = report.tracks.filter((track) => track.hidden).length;
       const small = report.tracks.length - faces;
-      output.text(`${out}: ${count(faces, "face")} hidden in ${report.framesHidden} of ${count(report.frames, "frame")} (${report.framesOnlyFilled} of them where the detector saw none)`);
+      output.text(`${out}: ${count(faces, "face")} hidden in ${report.framesHidden} of ${count(report.frames, "frame")} (${report.framesOnlyFilled} of them where the detector saw none or was not asked; it looked at ${report.framesLookedAt})`);
       if (small > 0) output.text(`  ${count(small, "face")} below ${minSize} pixels left as ${small === 1 ? "it is" : "they are"}`);
       output.text(`  found by ${report.detector.model}; sound: ${hidden.sound}`);
       for (const warning of warnings) output.text(`  note: ${warning}`);

@@ -27,6 +27,8 @@ const schema = z.strictObject({
   threshold: z.number().optional(),
   gapS: z.number().optional(),
   holdS: z.number().optional(),
+  /** For `postprocess`: the detector looks at one of so many frames. */
+  every: z.number().optional(),
 });
 
 async function opened(entry: PolicyEntry | ProcessorEntry): Promise<{ detector: FaceDetector; hiding: HidingOptions }> {

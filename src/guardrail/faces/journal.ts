@@ -21,23 +21,24 @@ export async function sourceOf({ path }: { path: string }): Promise<unknown> {
 }
 
 export interface Journal {
-  /** What was seen of this frame by an earlier run. */
+  /** What was seen in this frame by an earlier run, if it looked at it. */
   known(index: number, sum: number): FaceBox[] | undefined;
-  note(index: number, sum: number, faces: readonly FaceBox[]): Promise<void>;
+  /** Frames come in order; without `faces` it was not looked at. */
+  note(index: number, sum: number, faces: readonly FaceBox[] | undefined): Promise<void>;
   /** Keeps the file. */
   close(): Promise<void>;
   /** The work is done: nothing to continue. */
   remove(): Promise<void>;
 }
 
-type Line = [sum: number, faces: [score: number, left: number, top: number, right: number, bottom: number][]];
+type Line = [sum: number, faces: [score: number, left: number, top: number, right: number, bottom: number][] | null];
 
 /** Lines that are written together. */
 const batch = 50;
 
 export async function openJournal(out: string, key: JournalKey): Promise<Journal> {
   const path = join(dirname(out), `.${basename(out)}.faces`);
-  const header = JSON.stringify({ orrery: "faces-1", ...key });
+  const header = JSON.stringify({ orrery: "faces-2", ...key });
   const lines = await readLines(path, header);
   // Writing the whole lines again cuts off what an unfinished one left behind.
   const begin = async (): Promise<FileHandle> => {
@@ -72,17 +73,17 @@ export async function openJournal(out: string, key: JournalKey): Promise<Journal
   return {
     known(index, sum) {
       const line = lines[index];
-      return line?.[0] === sum ? line[1].map(([score, ...box]) => ({ score, box })) : undefined;
+      return line?.[0] === sum && line[1] ? line[1].map(([score, ...box]) => ({ score, box })) : undefined;
     },
     async note(index, sum, faces) {
       // Frames that an earlier run had seen stand in the file already.
       if (index < lines.length) {
-        if (lines[index]![0] === sum) return;
+        if (lines[index]![0] === sum && (faces === undefined || lines[index]![1])) return;
         lines.length = index;
         await file.close();
         file = await begin();
       }
-      waiting.push(JSON.stringify([sum, faces.map(({ score, box }) => [score, ...box])] satisfies [number, number[][]]));
+      waiting.push(JSON.stringify([sum, faces?.map(({ score, box }) => [score, ...box]) ?? null] satisfies [number, number[][] | null]));
       if (waiting.length >= batch) await flush();
     },
     close,
@@ -111,7 +112,7 @@ async function readLines(path: string, header: string): Promise<Line[]> {
 function parseLine(raw: string): Line | undefined {
   try {
     const line = JSON.parse(raw) as Line;
-    const fits = Array.isArray(line) && Number.isInteger(line[0]) && Array.isArray(line[1]) && line[1].every((face) => Array.isArray(face) && face.length === 5 && face.every(Number.isFinite));
+    const fits = Array.isArray(line) && Number.isInteger(line[0]) && (line[1] === null || (Array.isArray(line[1]) && line[1].every((face) => Array.isArray(face) && face.length === 5 && face.every(Number.isFinite))));
     return fits ? line : undefined;
   } catch {
     return undefined;

@@ -19,16 +19,21 @@ export interface HidingOptions {
   threshold?: number | undefined;
   /** Longest time for which a detector may lose a face in between, in seconds. Default 0.5. */
   gapS?: number;
+  /** The detector looks at one of so many frames, and at more where faces come, go or move fast (`look.ts`). Default 4; 1 is all. */
+  every?: number;
   /** Time before a face's first and after its last detection in which it stays hidden, in seconds. Default 0.2. */
   holdS?: number;
 }
 
 export type ResolvedHiding = Required<HidingOptions> & { threshold: number; keep: number };
 
-const defaults = { method: "pixelate", minSize: 20, margin: 0.1, gapS: 0.5, holdS: 0.2 } as const;
+const defaults = { method: "pixelate", minSize: 20, margin: 0.1, gapS: 0.5, holdS: 0.2, every: 4 } as const;
 
 /** A face that was sure once is followed while it has at least this part of the threshold. */
 const keepPart = 0.5;
+
+/** Frames in between are kept in memory. */
+const mostEvery = 32;
 
 /** Fills in what was left out. @throws `bad_argument`. */
 export function resolveHiding(options: HidingOptions, detector: Pick<FaceDetector, "threshold">): ResolvedHiding {
@@ -39,6 +44,7 @@ export function resolveHiding(options: HidingOptions, detector: Pick<FaceDetecto
   if (!(resolved.threshold > 0 && resolved.threshold <= 1)) throw bad(`a threshold of ${resolved.threshold} was given; expected a score above 0 and up to 1`);
   for (const [name, most] of [["minSize", 16_384], ["margin", 4], ["gapS", 60], ["holdS", 60]] as const)
     if (!(resolved[name] >= 0 && resolved[name] <= most)) throw bad(`${name} ${resolved[name]} was given; expected a number from 0 to ${most}`);
+  if (!(Number.isInteger(resolved.every) && resolved.every >= 1 && resolved.every <= mostEvery)) throw bad(`every ${resolved.every} was given; expected a whole number from 1 (every frame) to ${mostEvery}`);
   return { ...resolved, keep: resolved.threshold * keepPart };
 }
 
@@ -73,7 +79,9 @@ export interface FaceReport {
   height: number;
   fps: number;
   frames: number;
-  /** Frames in which at least one face was hidden, and those among them where the detector saw none of it. */
+  /** Frames that the detector looked at. */
+  framesLookedAt: number;
+  /** Frames in which at least one face was hidden, and those among them where the detector saw none of it or was not asked. */
   framesHidden: number;
   framesOnlyFilled: number;
   tracks: TrackSummary[];
@@ -103,6 +111,7 @@ export function planHiding(seen: readonly SeenFrame[], { width, height, fps }: {
       detector: { model: detector.model, version: detector.version, threshold },
       method, minSize, margin, gapFrames, holdFrames, width, height, fps,
       frames: seen.length,
+      framesLookedAt: seen.filter(({ looked }) => looked).length,
       framesHidden: boxes.filter((frame) => frame.length > 0).length,
       framesOnlyFilled: boxes.filter((frame) => frame.length > 0 && frame.every(({ origin }) => origin !== "seen")).length,
       tracks,

@@ -7,7 +7,7 @@ import { trackFaces, type SeenFrame, type TrackOptions } from "./tracks.ts";
 const options: TrackOptions = { threshold: 0.5, keep: 0.25, gap: 12, hold: 5 };
 const at = (x: number, y: number, size = 40): Box => [x, y, x + size, y + size * 1.2];
 const face = (box: Box, score = 0.9): FaceBox => ({ box, score });
-const frames = (list: (FaceBox[] | "cut")[]): SeenFrame[] => list.map((faces) => (faces === "cut" ? { faces: [], cut: true } : { faces, cut: false }));
+const frames = (list: (FaceBox[] | "cut")[]): SeenFrame[] => list.map((faces) => (faces === "cut" ? { faces: [], cut: true, looked: true } : { faces, cut: false, looked: true }));
 /** How much of a face the boxes of a frame cover. */
 const covered = (truth: Box, boxes: readonly { box: Box }[]): number => Math.max(0, ...boxes.map(({ box }) => sharedArea(truth, box) / areaOf(truth)));
 

@@ -1,6 +1,6 @@
 /**
  * Faces over time. A detector that misses a face in a single frame would show it, so detections are joined into tracks and
- * every track is hidden without interruption: between two detections the box is interpolated, before the first and after the
+ * every track is hidden without interruption: between two detections by a box around both or, over longer ways, an interpolated one, before the first and after the
  * last it goes on for a while as it moved. Doubtful detections cannot begin a track but keep one alive (Zhang et al. 2022,
  * "ByteTrack"). Where the picture cuts to another shot every track ends: what is there then is another scene.
  *
@@ -14,6 +14,8 @@ export interface SeenFrame {
   faces: readonly FaceBox[];
   /** The first frame of another shot. */
   cut: boolean;
+  /** Whether the detector looked at it; else `faces` is empty. */
+  looked: boolean;
 }
 
 export interface TrackOptions {
@@ -127,6 +129,15 @@ function extrapolate(sightings: readonly Sighting[], frame: number): Box {
 /** The smallest box around two. */
 const around = (a: Box, b: Box): Box => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])];
 
+/** A face that moved by less than this part of its size is hidden wherever it can have been in between. */
+const still = 0.5;
+
+/** Where a face can have been between two sightings: in all of the way, if that is short, or where it would be by then. */
+function between(here: Sighting, next: Sighting, frame: number): Box {
+  if (distance(here.box, next.box) <= still * sizeOf(here.box)) return around(here.box, next.box);
+  return mix(here.box, next.box, (frame - here.frame) / (next.frame - here.frame));
+}
+
 /** Puts a track's boxes into the frames: what was seen, what lies between, and what is held at both ends up to a cut. */
 function spread({ sightings }: Track, track: number, boxes: TrackedBox[][], cuts: readonly number[], hold: number): void {
   const put = (frame: number, box: Box, score: number, origin: BoxOrigin): void => void boxes[frame]!.push({ track, box, score, origin });
@@ -134,7 +145,7 @@ function spread({ sightings }: Track, track: number, boxes: TrackedBox[][], cuts
     put(here.frame, here.box, here.score, "seen");
     const next = sightings[i + 1];
     if (!next) return;
-    for (let frame = here.frame + 1; frame < next.frame; frame++) put(frame, mix(here.box, next.box, (frame - here.frame) / (next.frame - here.frame)), Math.min(here.score, next.score), "filled");
+    for (let frame = here.frame + 1; frame < next.frame; frame++) put(frame, between(here, next, frame), Math.min(here.score, next.score), "filled");
   });
   const first = sightings[0]!;
   const last = sightings.at(-1)!;

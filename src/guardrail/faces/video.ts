@@ -11,9 +11,9 @@ import { crc32 } from "node:zlib";
 import { fromSystemError, OrreryError } from "../../errors.ts";
 import { silent, throwIfCancelled, type Progress } from "../../progress.ts";
 import { copiesSound, openVideoWriter, probeVideo, readFrames, type Picture, type ReadOptions, type VideoInfo, type WriteOptions } from "../../video/index.ts";
-import { frameWatcher } from "./clip.ts";
 import type { FaceDetector } from "./face.ts";
 import { openJournal, sourceOf } from "./journal.ts";
+import { frameLooker } from "./look.ts";
 import { hideFrame, planHiding, resolveHiding, type FacePlan, type FaceReport, type HidingOptions } from "./plan.ts";
 import type { SeenFrame } from "./tracks.ts";
 
@@ -66,19 +66,22 @@ export async function hideFacesInVideo(path: string, out: string, detector: Face
   const sums: number[] = [];
   let firstTimeS = 0;
   try {
-    const watch = frameWatcher(detector, hiding);
+    const looker = frameLooker(detector, hiding);
+    const settle = async (frames: readonly SeenFrame[]): Promise<void> => {
+      for (const frame of frames) {
+        const index = seen.push(frame) - 1;
+        await journal.note(index, sums[index]!, frame.looked ? frame.faces : undefined);
+      }
+    };
     const warn = onWarning ? { onWarning: ({ message }: { message: string }) => onWarning(message) } : {};
     for await (const frame of readFrames(path, { ...reading, ...warn })) {
       if (frame.index === 0) firstTimeS = frame.timeS;
       const sum = crc32(frame.pixels);
-      // A repeated frame shows what the one before it showed.
-      const known = journal.known(frame.index, sum) ?? (sum === sums.at(-1) ? seen.at(-1)!.faces : undefined);
-      const found = await watch(frame, known);
-      seen.push(found);
       sums.push(sum);
-      await journal.note(frame.index, sum, found.faces);
+      await settle(await looker.next(frame, { faces: journal.known(frame.index, sum), sum }));
       progress({ stage: "looking for faces", done: frame.index + 1, total: Math.max(total, frame.index + 1), unit: "frames" });
     }
+    await settle(await looker.end());
   } finally {
     await journal.close();
   }
