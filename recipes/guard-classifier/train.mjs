@@ -4,7 +4,7 @@
  *
  *   npm run build && node recipes/guard-classifier/train.mjs --wordnet /usr/share/wordnet --out runs/guard-classifier
  *
- * --wordnet: WordNet 3.0's data files (Debian: wordnet-base). About 20 minutes on two cores; stopped with Ctrl-C, the same
+ * --wordnet: WordNet 3.0's data files (Debian: wordnet-base). Minutes on two idle cores; stopped with Ctrl-C, the same
  * command goes on. --install writes the weights into src/; without it they stay in the run's folder.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
