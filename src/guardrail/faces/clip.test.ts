@@ -65,11 +65,11 @@ describe("a clip in memory", () => {
   });
 
   test("looking at one frame of four, still with every third answer withheld: no frame shows eyes", async () => {
-    for (const start of [0, 1, 2]) {
+    for (const offset of [0, 1, 2]) {
       const real = skinDetector();
-      let calls = start;
+      let calls = offset;
       const { clip: hidden, report } = await hideFacesInClip(clip, { ...real, detect: async (...args: Parameters<FaceDetector["detect"]>) => (calls++ % 3 === 2 ? [] : real.detect(...args)) }, { every: 4, method: "solid" });
-      expect(framesWithEyes(hidden), `withheld from answer ${start}`).toEqual([]);
+      expect(framesWithEyes(hidden), `withheld from answer ${offset}`).toEqual([]);
       expect(report.framesHidden).toBe(frames);
     }
     const calm = skinDetector();
