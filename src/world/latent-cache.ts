@@ -9,7 +9,7 @@ import { open, mkdir, stat, type FileHandle } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { fromSystemError, OrreryError } from "../errors.ts";
 import { silent, throwIfCancelled, type Progress } from "../progress.ts";
-import type { ClipSet } from "../dataset/index.ts";
+import { lookAhead, type ClipSet } from "../dataset/index.ts";
 import { sliceClip, type Clip } from "../video/index.ts";
 import type { HostTensor } from "../tensor/runtime/node.ts";
 import type { Codec } from "../tokenizer/codec.ts";
@@ -190,10 +190,11 @@ async function writeShard(path: string, name: string, places: readonly Place[], 
   const { set, codec, frames, stride, batch = 4, signal } = options;
   const anchors = anchorsOf(options);
   const parts = new Map<string, HostTensor[]>([name, ...anchors.map(anchorName)].map((tensor) => [tensor, []]));
+  // A last short batch is filled up, so that one compiled graph serves all. The next ones are read while one is coded.
+  const ahead = lookAhead((step) => Promise.all(Array.from({ length: batch }, (_, i) => places[Math.min(step * batch + i, places.length - 1)]!).map(({ entry, first }) => set.window(entry, first, frames))), 2);
   for (let at = 0; at < places.length; at += batch) {
     throwIfCancelled(signal, "encoding the clips");
-    // A last short batch is filled up, so that one compiled graph serves all.
-    const clips = await Promise.all(Array.from({ length: batch }, (_, i) => places[Math.min(at + i, places.length - 1)]!).map(({ entry, first }) => set.window(entry, first, frames)));
+    const clips = await ahead.at(at / batch);
     const encode = async (tensor: string, of: readonly Clip[]): Promise<void> => {
       const pixels = batchOf(of, [batch, 3, of[0]!.frameCount, set.height, set.width]);
       parts.get(tensor)!.push(await codec.encode(pixels.data as Float32Array, pixels.shape));
