@@ -10,6 +10,7 @@ import { silent, throwIfCancelled, type Progress } from "../progress.ts";
 import type { LabTruth } from "../physics/index.ts";
 import { makeClip, sideBySide, sliceClip, writeClip, type Clip } from "../video/index.ts";
 import { alignClip, mean, type ClipAlignment } from "./alignment.ts";
+import { alignWords, wordsFigures, type WordsAlignment, type WordsFigures } from "./words-alignment.ts";
 
 /** A clip to be continued, with what is known about it. */
 export interface Trial {
@@ -44,6 +45,8 @@ export interface EvaluationReport {
   format: "orrery-evaluation-v1";
   given: number;
   trials: number;
+  /** Videos of captions alone, and the true clips judged like them. */
+  words?: { name: string; figures: WordsFigures; clips: (WordsAlignment & { id: string })[] }[];
   contestants: {
     name: string;
     overall: Figures;
@@ -101,6 +104,21 @@ export async function evaluateLab(trials: readonly Trial[], contestants: readonl
       }];
     }),
   };
+}
+
+/** Judges videos that are made of the trials' captions alone. `make` is asked once for each trial. @throws what it throws, `cancelled`. */
+export async function evaluateWords(trials: readonly Trial[], make: (trial: Trial) => Promise<Clip>, { progress = silent, signal }: Pick<EvaluateOptions, "progress" | "signal"> = {}): Promise<NonNullable<EvaluationReport["words"]>> {
+  const rows = [{ name: "model", clips: [] as (WordsAlignment & { id: string })[] }, { name: "truth", clips: [] as (WordsAlignment & { id: string })[] }];
+  for (const [n, trial] of trials.entries()) {
+    throwIfCancelled(signal, "evaluating");
+    const truth = alignWords(trial.clip, trial.truth);
+    if (truth) {
+      rows[0]!.clips.push({ id: trial.id, ...alignWords(await make(trial), trial.truth)! });
+      rows[1]!.clips.push({ id: trial.id, ...truth });
+    }
+    progress({ stage: "making videos of captions", done: n + 1, total: trials.length, unit: "clips" });
+  }
+  return rows.map(({ name, clips }) => ({ name, figures: wordsFigures(clips), clips }));
 }
 
 function figuresOf(clips: readonly ClipAlignment[]): Figures {

@@ -29,6 +29,7 @@ video { image-rendering: pixelated; max-width: 100%; background: #000; } article
 <p>${given} frame${given === 1 ? " was" : "s were"} given of each; everything below is about the frames after ${given === 1 ? "it" : "them"}. Objects are found by the laboratory's own detector, which errs sometimes: the row "truth", where there is one, is the true clip judged like the others.</p>
 ${tableOf(contestants.map(({ name, overall }) => ({ name, figures: overall })))}
 <p><small>${columns.map(({ title, says }) => `<b>${title}</b> ${says}`).join("; ")}.</small></p>
+${wordsSection(report)}
 <h2>Over time</h2>
 <div class="curves">${curve(report, "psnr", "PSNR, dB")}${curve(report, "ssim", "SSIM")}${curve(report, "iou", "IoU of objects")}${curve(report, "position", "position error, part of the width")}</div>
 <p>${contestants.map(({ name }, i) => `<span style="color:${inks[i % inks.length]}">■</span> ${escapeHtml(name)}`).join(" &nbsp; ")}</p>
@@ -54,6 +55,18 @@ function tableOf(rows: readonly { name: string; figures: Figures }[]): string {
   });
   return `<table><tr><th></th><th>clips</th>${shown.map(({ title, says }) => `<th title="${escapeHtml(says)}">${title}</th>`).join("")}</tr>
 ${rows.map((row) => `<tr><td>${escapeHtml(row.name)}</td><td>${row.figures.clips}</td>${cells(row).join("")}</tr>`).join("\n")}</table>`;
+}
+
+/** What was made of captions alone. */
+function wordsSection({ words }: EvaluationReport): string {
+  if (!words) return "";
+  const percent = (value: number): string => `<td>${(100 * value).toFixed(0)} %</td>`;
+  const [made] = words;
+  return `<h2>Of words alone</h2>
+<p>The model is given a caption and no frame. An object is there when the detector sees its colour in half of the frames in which it should be seen; it moves as said when it stays, or goes left, right, up, down or to and fro, like the true one. Shapes are not judged.</p>
+<table><tr><th></th><th>clips</th><th>objects there</th><th>move as said</th><th>clips with all there</th><th>with all moving as said</th></tr>
+${words.map(({ name, figures: f }) => `<tr><td>${escapeHtml(name)}</td><td>${f.clips}</td>${[f.present, f.moves, f.allPresent, f.allMove].map(percent).join("")}</tr>`).join("\n")}</table>
+<details><summary>Each caption</summary>${made!.clips.map(({ id, caption, objects }) => `<article><video src="words/${id}.mp4" controls loop muted width="256"></video><p>${escapeHtml(caption)}<br><small>${objects.map((o) => `${escapeHtml(o.name)}: ${o.present ? `${o.made === o.motion ? "✓" : "✗"} ${o.made} (said: ${o.motion})` : "✗ not there"}`).join("; ")}</small></p></article>`).join("\n")}</details>`;
 }
 
 function scenarioTables({ contestants }: EvaluationReport): string {

@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromSystemError, OrreryError } from "../../errors.ts";
-import type { Contestant } from "../../evaluation/index.ts";
+import type { Contestant, Trial } from "../../evaluation/index.ts";
+import type { Clip } from "../../video/index.ts";
 import { defineCommand } from "../command.ts";
 import { withDoor } from "../door.ts";
 import { labScenarios } from "../lab.ts";
@@ -16,6 +17,7 @@ export const command = defineCommand({
     "Continues held-out laboratory clips from their first frames, and compares with what truly happens: PSNR, SSIM, where objects are and how they overlap, whether hidden ones come back, whether energy appears from nothing, what is hallucinated. Two baselines (repeat the last frame; go on as before) and the truth itself are judged beside it. Writes OUT/report.json and OUT/report.html with curves, tables and side-by-side videos, the failures first.",
   examples: [
     { type: "orrery evaluate --model models/nano --data lab:all --count 50 --out report", does: "a model on 50 clips of all scenarios" },
+    { type: "orrery evaluate --model orrery-nano --given 9 --prompts --words --out report", does: "given nine frames and the caption; and what it makes of captions alone" },
     { type: "orrery evaluate --generated results --data data/test --out report", does: "videos made elsewhere (<uuid>.mp4) against a rendered folder" },
     { type: "orrery evaluate --data lab:occlusion --count 20 --out report", does: "only the baselines, and how well the detector does on true clips" },
   ],
@@ -30,6 +32,7 @@ export const command = defineCommand({
     frames: integer({ min: 2, max: 3000, default: 17, help: "frames of a clip, for lab:" }),
     fps: number({ min: 1, max: 240, default: 10, help: "frames per second, for lab:" }),
     prompts: toggle({ help: "give the model each clip's caption as its prompt" }),
+    words: toggle({ help: "also let the model make videos of the captions alone, and judge whether they show what is said" }),
     videos: toggle({ default: true, help: "write no side-by-side videos" }),
     policy: text({ metavar: "FILE", help: "guard policy for --model (default: the standard one)" }),
     seed: shared.seed,
@@ -38,7 +41,7 @@ export const command = defineCommand({
   },
   async run({ options, output, progress, signal }) {
     const { data, out, model, generated, count, given, frames, fps, size: picture, videos } = options;
-    const { evaluateLab, folderTrials, goOn, labTrials, madeVideo, repeatLast, reportPage } = await import("../../evaluation/index.ts");
+    const { evaluateLab, evaluateWords, folderTrials, goOn, labTrials, madeVideo, repeatLast, reportPage } = await import("../../evaluation/index.ts");
     const { writeFileAtomic } = await import("../../partial-file.ts");
     const scenario = /^lab:(.*)$/.exec(data)?.[1];
     const trials = scenario === undefined ? await folderTrials(data, count, signal) : await labTrials(await labScenarios(scenario === "all" ? [] : [scenario]), count, { ...picture, frames, fps });
@@ -51,8 +54,10 @@ export const command = defineCommand({
       { name: "truth", continue: (_, trial) => trial.clip },
     ];
     const made: Contestant[] = generated === undefined ? [] : [{ name: "generated", continue: (_, trial) => madeVideo(generated, trial, signal) }];
-    const evaluate = async (contestants: readonly Contestant[]): Promise<void> => {
-      const report = await evaluateLab(trials, contestants, { given, progress, signal, ...(videos ? { videos: join(out, "videos") } : {}) });
+    if (options.words && model === undefined) throw new OrreryError("bad_argument", "--words is for a --model; name one that reads text");
+    const evaluate = async (contestants: readonly Contestant[], ofWords?: (trial: Trial) => Promise<Clip>): Promise<void> => {
+      const continued = await evaluateLab(trials, contestants, { given, progress, signal, ...(videos ? { videos: join(out, "videos") } : {}) });
+      const report = ofWords ? { ...continued, words: await evaluateWords(trials, ofWords, { progress, signal }) } : continued;
       if (generated !== undefined && !report.contestants.some(({ name }) => name === "generated")) throw new OrreryError("file_not_found", `${generated} holds no video of these ${trials.length} clips; expected <uuid>.mp4, such as ${trials[0]!.id}.mp4`);
       await writeFileAtomic(join(out, "report.json"), `${JSON.stringify(report, null, 1)}\n`);
       await writeFileAtomic(join(out, "report.html"), reportPage(report, videos));
@@ -61,16 +66,24 @@ export const command = defineCommand({
         ["", "clips", "PSNR", "SSIM", "IoU", "position", "presence", "permanence", "hallucination"],
         ...report.contestants.map(({ name, overall: o }) => [name, o.clips, shown(o.psnr, 2), shown(o.ssim, 3), shown(o.iou, 3), shown(o.position, 3), shown(o.presence, 3), shown(o.permanence, 2), shown(o.hallucination, 3)]),
       ]);
+      if (report.words)
+        output.table([
+          ["of words alone", "clips", "objects there", "move as said", "all there", "all move as said"],
+          ...report.words.map(({ name, figures: f }) => [name, f.clips, ...[f.present, f.moves, f.allPresent, f.allMove].map((v) => `${(100 * v).toFixed(0)} %`)]),
+        ]);
       output.text(`look at ${join(out, "report.html")}`);
-      output.data({ out, given, trials: trials.length, contestants: report.contestants.map(({ name, overall, scenarios }) => ({ name, overall, scenarios })) });
+      output.data({ out, given, trials: trials.length, contestants: report.contestants.map(({ name, overall, scenarios }) => ({ name, overall, scenarios })), ...(report.words ? { words: report.words.map(({ name, figures }) => ({ name, figures })) } : {}) });
     };
     if (model === undefined) return evaluate([...made, ...baselines]);
     const [{ besides, generateVideo, parseRequest }, { writeClip }] = await Promise.all([import("../../generation/index.ts"), import("../../video/index.ts")]);
     const scratch = await mkdtemp(join(tmpdir(), "orrery-evaluate-"));
     try {
       await mkdir(join(out, "generated"), { recursive: true });
-      await withDoor({ model, policy: options.policy, device: options.device, threads: options.threads, hasWords: options.prompts, progress }, (door) =>
-        evaluate([
+      if (options.words) await mkdir(join(out, "words"), { recursive: true });
+      await withDoor({ model, policy: options.policy, device: options.device, threads: options.threads, hasWords: options.prompts || options.words, progress }, (door) => {
+        const ofWords = async ({ id, clip, truth }: Trial): Promise<Clip> =>
+          (await generateVideo(parseRequest({ prompt: truth.caption, num_frames: clip.frameCount, fps: clip.fps, size: `${clip.width}x${clip.height}`, seed: options.seed }), door, besides(join(out, "words", `${id}.mp4`)), { signal })).clip;
+        return evaluate([
           {
             name: "model",
             async continue(clip, trial) {
@@ -82,8 +95,8 @@ export const command = defineCommand({
           },
           ...made,
           ...baselines,
-        ]),
-      );
+        ], options.words ? ofWords : undefined);
+      });
     } finally {
       await rm(scratch, { recursive: true, force: true });
     }
