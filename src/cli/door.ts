@@ -4,6 +4,7 @@ import type { Progress } from "../progress.ts";
 import type { Device } from "../tensor/runtime/node.ts";
 
 export interface DoorOptions {
+  /** A name of the library, or a folder. */
   model: string;
   /** A policy file; the standard policy, if absent. */
   policy?: string | undefined;
@@ -19,13 +20,15 @@ export interface DoorOptions {
 }
 
 export async function withDoor<T>({ model, policy, upsampler, device, threads, hasWords, onModel, progress }: DoorOptions, work: (door: Door) => Promise<T>): Promise<T> {
-  const [{ openRuntime }, { openKeys, openWorldModel }, { openGuards, openUpsampler, readPolicy }] = await Promise.all([import("../tensor/runtime/node.ts"), import("../generation/index.ts"), import("../guardrail/index.ts")]);
+  const [{ openRuntime }, { openKeys, openWorldModel }, { openGuards, openUpsampler, readPolicy }, { findModel }] = await Promise.all([
+    import("../tensor/runtime/node.ts"), import("../generation/index.ts"), import("../guardrail/index.ts"), import("../registry/index.ts"),
+  ]);
   // A policy that is not valid, or a key that cannot be used, should not be found out after the model has been read.
   const [rules, keys, longer] = await Promise.all([readPolicy(policy), openKeys(), upsampler === undefined ? undefined : openUpsampler(upsampler)]);
   progress({ stage: "opening the model", done: 0 });
   const runtime = await openRuntime({ device, ...(threads === undefined ? {} : { threads }) });
   try {
-    const opened = await openWorldModel(model, runtime);
+    const opened = await openWorldModel(await findModel(model), runtime);
     try {
       const machine = { device, threads: runtime.threads };
       await onModel?.(opened, machine);

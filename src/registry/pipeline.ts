@@ -47,9 +47,10 @@ const diffusion = z.strictObject({
   ...common,
   /**
    * "edm": Cosmos 1.0, noise levels sigma and Karras' preconditioning. "edm-velocity": Cosmos 2.0, the same levels, but the
-   * network predicts a flow's velocity. "flow": Cosmos 2.5, levels are times in 0..1.
+   * network predicts a flow's velocity. "flow": Cosmos 2.5, levels are times in 0..1. "edm-x0": levels and inputs as in 2.0,
+   * but the network predicts the data itself.
    */
-  formulation: z.enum(["edm", "edm-velocity", "flow"]),
+  formulation: z.enum(["edm", "edm-velocity", "flow", "edm-x0"]),
   /** Standard deviation that latents are brought to. */
   sigmaData: z.number().positive(),
   /** The noise level that given frames are said to have (sigma, or the time of a flow). */
@@ -161,7 +162,7 @@ function schedulerOf({ formulation, sigmaData, sampler }: DiffusionGeneration): 
   const levelsOf = { sigma_min: sigmaMin, sigma_max: sigmaMax, sigma_data: sigmaData, final_sigmas_type: "sigma_min" };
   if (formulation === "edm")
     return { _class_name: "EDMEulerScheduler", ...levelsOf, sigma_schedule: "karras", num_train_timesteps: 1000, prediction_type: "epsilon", rho: 7 };
-  if (formulation === "edm-velocity") return { _class_name: "FlowMatchEulerDiscreteScheduler", ...levelsOf, use_karras_sigmas: true, num_train_timesteps: 1000, shift: 1 };
+  if (formulation !== "flow") return { _class_name: "FlowMatchEulerDiscreteScheduler", ...levelsOf, use_karras_sigmas: true, num_train_timesteps: 1000, shift: 1 };
   return { _class_name: "UniPCMultistepScheduler", sigma_min: sigmaMin, sigma_max: sigmaMax, use_karras_sigmas: true, use_flow_sigmas: true, prediction_type: "flow_prediction" };
 }
 
@@ -169,8 +170,12 @@ function schedulerOf({ formulation, sigmaData, sampler }: DiffusionGeneration): 
 const classOf: Readonly<Record<DiffusionGeneration["formulation"], string>> = {
   edm: "CosmosVideoToWorldPipeline",
   "edm-velocity": "Cosmos2VideoToWorldPipeline",
+  "edm-x0": "OrreryDiffusionPipeline",
   flow: "Cosmos2_5_PredictBasePipeline",
 };
+
+/** The class in `model_index.json`: diffusers' only where its pipeline would make the same of the components. */
+const pipelineClassOf = ({ formulation, change }: DiffusionGeneration): string => (change ? "OrreryDiffusionPipeline" : classOf[formulation]);
 
 /**
  * Writes `model_index.json`, `orrery.json` and the scheduler's configuration. `components` are the classes of the folders
@@ -188,7 +193,7 @@ export async function savePipeline(folder: string, components: Readonly<Record<s
       all["scheduler"] = ["diffusers", scheduler["_class_name"]];
     }
     await writeJson(join(folder, "orrery.json"), checked);
-    await writeJson(join(folder, "model_index.json"), { _class_name: checked.family === "diffusion" ? classOf[checked.formulation] : autoregressivePipelineClass, ...all });
+    await writeJson(join(folder, "model_index.json"), { _class_name: checked.family === "diffusion" ? pipelineClassOf(checked) : autoregressivePipelineClass, ...all });
   } catch (error) {
     throw fromSystemError(error, folder);
   }

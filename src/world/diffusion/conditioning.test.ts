@@ -14,7 +14,7 @@ const evaluate = (...outputs: Tensor[]): number[][] =>
 
 const how = (formulation: Conditioning["formulation"]): Conditioning => ({ formulation, sigmaData: formulation === "edm" ? 0.5 : 1, conditionSigma: formulation === "edm" ? 0.001 : 1e-4 });
 
-describe.each(["edm", "edm-velocity", "flow"] as const)("%s", (formulation) => {
+describe.each(["edm", "edm-velocity", "flow", "edm-x0"] as const)("%s", (formulation) => {
   const sigma = formulation === "flow" ? 0.75 : 3;
   const asked: Record<string, Tensor> = {};
   const network: ConditionedNetwork = (question) => (Object.assign(asked, question), mul(question.scaled, 2));
@@ -31,6 +31,7 @@ describe.each(["edm", "edm-velocity", "flow"] as const)("%s", (formulation) => {
       edm: { clean: 1 / Math.sqrt(0.001 ** 2 + 0.25), in: 1 / total, skip: 0.25 / total ** 2, out: (sigma * 0.5) / total, times: [0.25 * Math.log(sigma)] },
       "edm-velocity": { clean: 1, in: 1 - time, skip: 1 - time, out: -time, times: [1e-4 / (1 + 1e-4), time, time] },
       flow: { clean: 1, in: 1, skip: 1, out: -sigma, times: [1e-4, sigma, sigma] },
+      "edm-x0": { clean: 1, in: 1 - time, skip: 0, out: 1, times: [1e-4 / (1 + 1e-4), time, time] },
     }[formulation];
     expect(scaled).toEqual([expect.closeTo(expected.clean, 5), expect.closeTo(6 * expected.in, 5), expect.closeTo(7 * expected.in, 5)]);
     expect(timestep).toEqual(expected.times.map((t) => expect.closeTo(t, 6)));
@@ -46,12 +47,19 @@ describe.each(["edm", "edm-velocity", "flow"] as const)("%s", (formulation) => {
     expect(value[0]).toBeCloseTo((weight[0]! * ((answer[1]! - 2) ** 2 + (answer[2]! - 3) ** 2)) / 2, 4);
     expect(slope[0]).toBe(0);
     expect(slope[1]).not.toBe(0);
-    // The weight makes a unit error of the network's own answer count one.
+    // The weight makes a unit error of the network's own answer count one; where that is x0, a unit error of the velocity.
+    const own = formulation === "edm-x0" ? (1 + sigma) / sigma : 1;
     const unit = conditionedDenoise(({ scaled }) => scaled, x, level, { given, indicator }, how(formulation));
     const other = conditionedDenoise(({ scaled }) => mul(scaled, 1.5), x, level, { given, indicator }, how(formulation));
     const [a, b, s] = evaluate(unit, other, asked["scaled"]!) as [number[], number[], number[]];
-    expect(weight[0]! * (a[1]! - b[1]!) ** 2).toBeCloseTo((0.5 * s[1]!) ** 2, 4);
+    expect(weight[0]! * (a[1]! - b[1]!) ** 2).toBeCloseTo((0.5 * s[1]! * own) ** 2, 4);
   });
+});
+
+test("next to no noise, an error of x0 does not weigh more and more", () => {
+  values.set(level, [0.01]);
+  const [near] = evaluate(weightOf("edm-x0", level, 1)) as [number[]];
+  expect(near[0]).toBeCloseTo(25, 4);
 });
 
 test("noise is added, or mixed in where levels are times", () => {

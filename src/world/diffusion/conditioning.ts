@@ -9,22 +9,27 @@
  *
  * The generations differ in what a noise level is and what the network predicts; a `Formulation` names the combination.
  */
-import { add, div, full, mean, mul, reciprocal, square, sub, sum, where, greater, broadcastTo, reshape, type Tensor } from "../../tensor/index.ts";
+import { add, div, full, maximum, mean, mul, reciprocal, square, sub, sum, where, greater, broadcastTo, reshape, type Tensor } from "../../tensor/index.ts";
 import { edmScaling, edmScalingOf, flowScaling, flowScalingOf, lossWeightOf, perLatent, type Scaling } from "./edm.ts";
 
-/** "edm": Cosmos 1.0. "edm-velocity": 2.0. "flow": 2.5. See `registry/pipeline.ts`. */
-export type Formulation = "edm" | "edm-velocity" | "flow";
+/** "edm": Cosmos 1.0. "edm-velocity": 2.0. "flow": 2.5. "edm-x0": as 2.0, but the network says x0 itself. See `registry/pipeline.ts`. */
+export type Formulation = "edm" | "edm-velocity" | "flow" | "edm-x0";
+
+/** Below this time of the flow an error of x0 counts no more than at it: x0 is next to known there, and its weight would grow without end. */
+const leastTime = 0.2;
 
 /** Factors around the network for levels of any shape. */
 export function scalingOf(formulation: Formulation, level: Tensor, sigmaData: number): Scaling<Tensor> {
   if (formulation === "edm") return edmScalingOf(level, sigmaData);
   if (formulation === "edm-velocity") return flowScalingOf(level);
+  if (formulation === "edm-x0") return { ...flowScalingOf(level), skip: full(level.shape, 0), out: full(level.shape, 1) };
   return { skip: full(level.shape, 1), out: sub(0, level), in: full(level.shape, 1), noise: level };
 }
 
 /** What weighs the squared error of the estimate so that the network's own target counts equally at every level. */
 export function weightOf(formulation: Formulation, level: Tensor, sigmaData: number): Tensor {
   if (formulation === "edm") return lossWeightOf(level, sigmaData);
+  if (formulation === "edm-x0") return reciprocal(square(maximum(div(level, add(level, 1)), leastTime)));
   // (1 + sigma)^2 / sigma^2 is one over the square of the time sigma / (1 + sigma).
   if (formulation === "edm-velocity") return square(div(add(level, 1), level));
   return reciprocal(square(level));
@@ -62,7 +67,7 @@ export function conditionedDenoise(network: ConditionedNetwork, x: Tensor, level
   // What the reference does to the given frames: 1.0 scales them by the preconditioning of their own level, later ones not at all.
   const clean = formulation === "edm" ? mul(given, edmScaling(conditionSigma, sigmaData).in) : given;
   const scaled = where(isGiven, clean, mul(x, perLatent(scaling.in)));
-  const said = formulation === "edm-velocity" ? flowScaling(conditionSigma).noise : conditionSigma;
+  const said = formulation === "edm-velocity" || formulation === "edm-x0" ? flowScaling(conditionSigma).noise : conditionSigma;
   const timestep = formulation === "edm" ? scaling.noise : where(isGiven, said, reshape(scaling.noise, [b, 1, 1, 1, 1]));
   const answer = network({ scaled, timestep, mask: broadcastTo(indicator, [b, 1, t, h, w]) });
   return where(isGiven, given, add(mul(x, perLatent(scaling.skip)), mul(answer, perLatent(scaling.out))));

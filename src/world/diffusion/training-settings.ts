@@ -34,8 +34,11 @@ export const diffusionSettings = z.strictObject({
    * heart, which suits footage of one camera. "relative": only how far tokens are apart (RoPE), as in 2.0.
    */
   positions: z.enum(["learned", "relative"]).default("learned"),
-  /** "edm-velocity": Cosmos 2.0; "edm": 1.0; "flow": 2.5. */
-  formulation: z.enum(["edm-velocity", "edm", "flow"]).default("edm-velocity"),
+  /**
+   * "edm-velocity": Cosmos 2.0; "edm": 1.0; "flow": 2.5. All three must carry the noise of a patch through the network, which one
+   * narrower than a patch has numbers cannot. "edm-x0": the network says x0 itself (Li and He 2025, "JiT"), for just such networks.
+   */
+  formulation: z.enum(["edm-velocity", "edm", "flow", "edm-x0"]).default("edm-velocity"),
   /** Training noise: the logarithm of sigma is normal. For "flow", of the time's odds, which is the same. */
   noise: z.strictObject({ mean: z.number().default(0), std: z.number().positive().default(1.2) }).prefault({}),
   /** How many pixel frames are given, each as often; left out, 1 and whole latent frames up to half of the window. */
