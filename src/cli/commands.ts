@@ -33,6 +33,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/curate-decide.ts"),
   },
   {
+    name: "curate export",
+    summary: "copy a curated dataset into Cosmos-Predict's layout",
+    load: () => import("./commands/curate-export.ts"),
+  },
+  {
     name: "curate report",
     summary: "write a dataset's report anew from stored measures",
     load: () => import("./commands/curate-report.ts"),

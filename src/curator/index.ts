@@ -1,5 +1,6 @@
 /** Raw video to a training set. */
 export { curate, type CurateOptions } from "./curate.ts";
+export { exportPredict, type Exported } from "./export.ts";
 export { planCuration, type CurationPlan } from "./plan.ts";
 export { curationStatus, type CurationStatus, type StageStatus } from "./status.ts";
 export { redecide, rewriteReport, settingsFile, type Redecided } from "./redecide.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { makeClip, writeClip } from "../video/index.ts";
-import { curate, curateSchema, curationStatus, planCuration, redecide, rewriteReport } from "./index.ts";
+import { curate, curateSchema, curationStatus, exportPredict, planCuration, redecide, rewriteReport } from "./index.ts";
 import { scene, take, type SmallFrame } from "./footage.cases.ts";
 import { timing } from "./status.ts";
 
@@ -65,8 +65,17 @@ test("a dataset of scores stays one until clips are asked for; a list of sources
   await curate([film], scores, { settings, workers: 1, scoreOnly: true });
   expect((await redecide(scores, { settings, workers: 1, encode: false })).summary.score_only).toBe(true);
   expect(await readdir(join(scores, "clips"))).toEqual([]);
+  await expect(exportPredict(scores, join(folder, "none"))).rejects.toThrow(/does not hold all/);
   await redecide(scores, { settings, workers: 1, encode: true });
   expect(await readdir(join(scores, "clips"))).toHaveLength(1);
+  const target = join(folder, "predict");
+  await expect(exportPredict(scores, target, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "cancelled" });
+  expect(await readdir(target)).toEqual([]);
+  expect(await exportPredict(scores, target)).toEqual({ clips: 1, uncaptioned: 0 });
+  const [video] = await readdir(join(target, "videos"));
+  expect(await readFile(join(target, "videos", video!))).toEqual(await readFile(join(scores, "clips", video!)));
+  expect((await readFile(join(target, "metas", video!.replace("mp4", "txt")), "utf8")).length).toBeGreaterThan(20);
+  await expect(exportPredict(scores, target)).rejects.toThrow(/not empty/);
   await writeFile(join(scores, "work/sources.json"), '{"sources": [{"sha256": "../../x", "path": "y"}], "setAside": []}');
   await expect(curationStatus(scores)).rejects.toMatchObject({ code: "bad_config" });
 });
