@@ -131,6 +131,22 @@ describe("what comes out", () => {
     expect([className, [...components.keys()].sort()]).toEqual(["OrreryAutoregressivePipeline", ["tokenizer", "transformer"]]);
   });
 
+  test("a model that reads text, from the captions of a rendered folder", async () => {
+    expect((await orrery(["lab", "render", "--count", "2", "--size", "16x16", "--frames", "9", "-o", at("lab"), "--threads", "1"])).exit).toBe(0);
+    const words = ["train", "diffusion", "--tokenizer", at("tokenizer-kind=CV4x4x4", "model"), "--threads", "1", ...world, "steps=1", "text.tokens=16", "text.layers=1"];
+    const { exit, err } = await orrery([...words, "--data", at("lab"), "--out", at("told")]);
+    expect([exit, err]).toEqual([0, expect.stringContaining("1/1 steps")]);
+    const { captions } = JSON.parse(readFileSync(at("told/captions.json"), "utf8")) as { captions: [string, string][] };
+    expect(captions).toHaveLength(2);
+    for (const [path, caption] of captions) {
+      const truth = JSON.parse(readFileSync(path.replace("clips", "truth").replace(".mp4", ".json"), "utf8")) as { caption: string };
+      expect([caption, caption.length > 20]).toEqual([truth.caption, true]);
+    }
+    expect((await openPipeline(at("told/model"))).generation.text).toMatchObject({ component: "text_encoder", tokens: 16 });
+    const untold = await orrery([...words, "--data", at("balls.mp4"), "--out", at("untold")]);
+    expect([untold.exit, untold.err]).toEqual([2, expect.stringMatching(/none of the clips has a caption.*CLIP\.txt.*\[bad_argument\]/)]);
+  }, patience);
+
   test("settings from --print-config are settings for --config", async () => {
     const { out } = await orrery(["train", "tokenizer", "--print-config", "size=nano", "optimizer.lr=0.5"]);
     writeFileSync(at("settings.yaml"), out);

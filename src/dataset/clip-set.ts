@@ -7,6 +7,7 @@ import { extname, join } from "node:path";
 import { fromSystemError, OrreryError } from "../errors.ts";
 import { silent, throwIfCancelled, type Progress } from "../progress.ts";
 import { makeClip, probeVideo, readClip, sliceClip, type Clip, type VideoInfo } from "../video/index.ts";
+import { captionOfFile } from "./captions.ts";
 
 const videoExtensions = new Set([".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv"]);
 
@@ -132,6 +133,7 @@ export async function openClips(paths: readonly string[], options: ClipSetOption
       const frames = clip ? cut(await clip, first, count) : await read(entries[index]!, first, count);
       return extend(frames, count);
     },
+    caption: (index) => captionOfFile(entries[index]!.path),
   };
 }
 

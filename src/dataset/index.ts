@@ -1,4 +1,4 @@
-/** Clips on disk as training material. */
+/** Clips on disk as training material, with their captions. */
 export { findVideos, openClips, type ClipEntry, type ClipSet, type ClipSetOptions, type Part, type Rejected } from "./clip-set.ts";
 export { createLoader, lookAhead, randomAt, type Loader, type LoaderOptions } from "./loader.ts";
 export { heldPart, holdoutSchema, trainingPart, type Holdout } from "./holdout.ts";

@@ -17,7 +17,7 @@ export async function captionsOf(set: ClipSet, folder: string, { mayBeNone = fal
     throwIfCancelled(signal, "reading the captions");
     captions.push((await set.caption?.(index)) ?? "");
   }
-  if (!mayBeNone && captions.every((caption) => caption === "")) throw new OrreryError("bad_argument", "the model is to learn text, but none of the clips has a caption; give clips as `orrery lab render` or `orrery curate` write them, or leave `text` out of the settings");
+  if (!mayBeNone && captions.every((caption) => caption === "")) throw new OrreryError("bad_argument", "the model is to learn text, but none of the clips has a caption; give clips as `orrery lab render` or `orrery curate` write them, or write what CLIP.mp4 shows to CLIP.txt beside it, or leave `text` out of the settings");
   await writeJson(path, { captions: captions.map((caption, i) => [set.entries[i]!.path, caption]) });
   return captions;
 }
