@@ -1,7 +1,7 @@
 /** `orrery generate` as a user meets it, through the door of the command line and the standard policy, with a small model. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,6 +10,7 @@ import { main } from "../src/cli/main.ts";
 import type { GenerationRecord } from "../src/generation/index.ts";
 import { saveTinyAutoregressive, saveTinyDiffusion } from "../src/generation/tiny-models.cases.ts";
 import { makeDemoClip, probeVideo } from "../src/video/index.ts";
+import { writeSafetensors } from "../src/weights/index.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const folder = mkdtempSync(join(tmpdir(), "orrery-generate-"));
@@ -46,6 +47,20 @@ const slow = 240_000;
 const record = (name: string): GenerationRecord => JSON.parse(readFileSync(at(name), "utf8")) as GenerationRecord;
 
 describe("a single video", () => {
+  test("is made with an adapter, and made again with it from its record alone", async () => {
+    mkdirSync(at("adapter"));
+    writeFileSync(at("adapter/adapter_config.json"), JSON.stringify({ peft_type: "LORA", r: 1, lora_alpha: 1, target_modules: ["to_q"] }));
+    const layer = "base_model.model.transformer_blocks.0.attn1.to_q.lora_";
+    await writeSafetensors(at("adapter/adapter_model.safetensors"), [{ name: `${layer}A.weight`, dtype: "F32", shape: [1, 24], data: new Float32Array(24).fill(0.5) }, { name: `${layer}B.weight`, dtype: "F32", shape: [24, 1], data: new Float32Array(24).fill(1) }]);
+    const made = await orrery("generate", "--model", at("diffusion"), "--lora", `${at("adapter")}:0.5`, "--video", at("clip.mp4"), "--steps", "2", "-o", at("adapted.mp4"));
+    expect([made.err, made.exit, made.out]).toEqual([expect.stringMatching(/sampling/), 0, expect.stringContaining(`with ${at("adapter")} at 0.5`)]);
+    const again = await orrery("generate", "--request", at("adapted.orrery.json"), "-o", at("adapted-again.mp4"), "--json");
+    expect([again.exit, JSON.parse(again.out)]).toEqual([0, expect.objectContaining({ args: record("adapted.orrery.json").args })]);
+    expect(record("adapted.orrery.json").args.adapters).toMatchObject([{ path: at("adapter"), scale: 0.5 }]);
+    const other = await orrery("generate", "--model", at("autoregressive"), "--lora", at("adapter"), "--video", at("clip.mp4"), "-o", at("never.mp4"));
+    expect([other.exit, other.err]).toEqual([1, expect.stringMatching(/does not belong to this network.*\[bad_checkpoint\]/)]);
+  }, slow);
+
   test("is made, says who looked at it and who did not, and is made again from its record", async () => {
     const made = await orrery("generate", "--model", at("diffusion"), "--video", at("clip.mp4"), "--frames", "20", "--steps", "3", "--seed", "7", "-o", at("one.mp4"), "--previews", at("previews"), "--preview-every", "2");
     expect([made.err, made.exit]).toEqual([expect.stringMatching(/sampling chunk 2 of 2/), 0]);

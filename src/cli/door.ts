@@ -6,6 +6,8 @@ import type { Device } from "../tensor/runtime/node.ts";
 export interface DoorOptions {
   /** A name of the library, or a folder. */
   model: string;
+  /** LoRA adapters to put into it. */
+  adapters?: readonly { path: string; scale: number }[] | undefined;
   /** A policy file; the standard policy, if absent. */
   policy?: string | undefined;
   /** "grammar", or a file that describes an upsampler; none, if absent. */
@@ -19,7 +21,7 @@ export interface DoorOptions {
   progress: Progress;
 }
 
-export async function withDoor<T>({ model, policy, upsampler, device, threads, hasWords, onModel, progress }: DoorOptions, work: (door: Door) => Promise<T>): Promise<T> {
+export async function withDoor<T>({ model, adapters, policy, upsampler, device, threads, hasWords, onModel, progress }: DoorOptions, work: (door: Door) => Promise<T>): Promise<T> {
   const [{ openRuntime }, { openKeys, openWorldModel }, { openGuards, openUpsampler, readPolicy }, { findModel }] = await Promise.all([
     import("../tensor/runtime/node.ts"), import("../generation/index.ts"), import("../guardrail/index.ts"), import("../registry/index.ts"),
   ]);
@@ -28,7 +30,7 @@ export async function withDoor<T>({ model, policy, upsampler, device, threads, h
   progress({ stage: "opening the model", done: 0 });
   const runtime = await openRuntime({ device, ...(threads === undefined ? {} : { threads }) });
   try {
-    const opened = await openWorldModel(await findModel(model), runtime);
+    const opened = await openWorldModel(await findModel(model), runtime, adapters);
     try {
       const machine = { device, threads: runtime.threads };
       await onModel?.(opened, machine);

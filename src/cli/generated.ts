@@ -9,6 +9,7 @@ export function sayVideo(output: Output, path: string, record: GenerationRecord,
   const how = args.family === "diffusion" ? `${args.sampler}, ${args.num_inference_steps} steps` : `temperature ${args.temperature}${args.top_p === undefined ? "" : `, top-p ${args.top_p}`}${args.top_k === undefined ? "" : `, top-k ${args.top_k}`}`;
   output.text(`${output.style.bold(path)}: ${made!.num_frames} frames of ${made!.width} x ${made!.height}, ${made!.duration_s.toFixed(2)} s`);
   output.text(`  made by ${args.family} (${how}), seed ${args.seed}, in ${(seconds["model"] ?? 0).toFixed(1)} s`);
+  if (args.adapters) output.text(`  with ${args.adapters.map((one) => `${one.path}${one.scale === 1 ? "" : ` at ${one.scale}`}`).join(" and ")}`);
   if (unknownWords.length > 0) output.text(output.style.warn(`  the model never met ${unknownWords.map((word) => `"${word}"`).join(", ")}, so ${unknownWords.length === 1 ? "that word" : "these words"} cannot lead it`));
   for (const line of guardLines(record)) output.text(`  ${line}`);
   output.text(`  ${markLine(record)}`);

@@ -4,14 +4,14 @@
  * `autoregressive/utils/inference.py`).
  */
 import { OrreryError } from "../errors.ts";
-import { bindWeights, openComponent, type AutoregressiveGeneration } from "../registry/index.ts";
+import { bindComponent, openComponent, type AutoregressiveGeneration } from "../registry/index.ts";
 import { hostTensor, type Runtime } from "../tensor/runtime/node.ts";
 import { openCodec } from "../tokenizer/codec.ts";
 import { isDiscrete } from "../tokenizer/index.ts";
 import { fromTensor, toTensor, type Clip } from "../video/index.ts";
 import { autoregressiveParameters, generate, longestSequence, parseAutoregressiveConfig } from "../world/autoregressive/index.ts";
 import { requireClearedText } from "./clearance.ts";
-import type { WorldModel } from "./model.ts";
+import type { OpenedAdapter, WorldModel } from "./model.ts";
 import { sizeOf, type Plan } from "./plan.ts";
 
 export interface OpenAutoregressive {
@@ -21,18 +21,18 @@ export interface OpenAutoregressive {
   /** Folders of the components. */
   tokenizer: string;
   transformer: string;
+  /** Put into the transformer. */
+  adapters: readonly OpenedAdapter[];
   runtime: Runtime;
 }
 
-export async function openAutoregressive({ folder, sha256, generation, tokenizer, transformer, runtime }: OpenAutoregressive): Promise<WorldModel> {
+export async function openAutoregressive({ folder, sha256, generation, tokenizer, transformer, adapters, runtime }: OpenAutoregressive): Promise<WorldModel> {
   const codec = await openCodec(tokenizer, runtime, {});
   if (!isDiscrete(codec.config)) throw new OrreryError("bad_config", `${folder} joins an autoregressive transformer and a tokenizer of continuous latents; it needs one of code indices`);
   const codes = codec.config.levels.reduce((a, b) => a * b, 1);
   const component = await openComponent(transformer);
   const config = parseAutoregressiveConfig(component.config);
-  const checkpoint = await component.checkpoint();
-  const weights = await bindWeights(checkpoint, autoregressiveParameters(config).all.values());
-  await checkpoint.close();
+  const weights = await bindComponent(component, autoregressiveParameters(config).all.values(), adapters);
   const { temporal, spatial } = codec.compression;
   const grid = [1 + (generation.frames - 1) / temporal, generation.height / spatial, generation.width / spatial] as const;
   const [latentFrames, rows, columns] = grid;
@@ -62,6 +62,7 @@ export async function openAutoregressive({ folder, sha256, generation, tokenizer
   return {
     folder,
     sha256,
+    adapters: adapters.map((one) => ({ path: one.path, scale: one.scale, sha256: one.sha256 })),
     generation,
     // Only the size that it was made for: the grid of tokens is part of the model.
     sideMultiple: 1,

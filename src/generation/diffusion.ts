@@ -4,7 +4,7 @@
  * seed means the same noise everywhere; later chunks draw on from the same stream.
  */
 import { OrreryError } from "../errors.ts";
-import { bindWeights, openComponent, type DiffusionGeneration } from "../registry/index.ts";
+import { bindComponent, openComponent, type DiffusionGeneration } from "../registry/index.ts";
 import { size } from "../tensor/index.ts";
 import { hostTensor, type Runtime } from "../tensor/runtime/node.ts";
 import { openCodec } from "../tokenizer/codec.ts";
@@ -16,7 +16,7 @@ import { fromNetwork, type GivenFrames } from "../world/diffusion/latent-space.t
 import { guided, parseTransformerConfig, samplerNamed, textWidth, type Denoiser } from "../world/index.ts";
 import type { TextEncoder } from "../world/text/encoder.ts";
 import { requireClearedText, type ClearedText } from "./clearance.ts";
-import type { WorldModel } from "./model.ts";
+import type { OpenedAdapter, WorldModel } from "./model.ts";
 import { sizeOf, type Plan } from "./plan.ts";
 
 export interface OpenDiffusion {
@@ -26,18 +26,18 @@ export interface OpenDiffusion {
   /** Folders of the components. */
   tokenizer: string;
   transformer: string;
+  /** Put into the transformer. */
+  adapters: readonly OpenedAdapter[];
   /** Where the model reads text. */
   text?: TextEncoder | undefined;
   runtime: Runtime;
 }
 
-export async function openDiffusion({ folder, sha256, generation, tokenizer, transformer, text, runtime }: OpenDiffusion): Promise<WorldModel> {
+export async function openDiffusion({ folder, sha256, generation, tokenizer, transformer, adapters, text, runtime }: OpenDiffusion): Promise<WorldModel> {
   const codec = await openCodec(tokenizer, runtime, {});
   const component = await openComponent(transformer);
   const config = parseTransformerConfig(component.config);
-  const checkpoint = await component.checkpoint();
-  const weights = await bindWeights(checkpoint, transformerParameters(config).all.values());
-  await checkpoint.close();
+  const weights = await bindComponent(component, transformerParameters(config).all.values(), adapters);
   if (codec.discrete) throw new OrreryError("bad_config", `${folder} joins a diffusion transformer and a tokenizer of code indices; it needs one of continuous latents`);
   const { temporal, spatial, latentChannels } = codec.compression;
   if (latentChannels !== config.out_channels) throw new OrreryError("bad_config", `${folder}: the tokenizer's latents have ${latentChannels} channels, the transformer's ${config.out_channels}`);
@@ -79,6 +79,7 @@ export async function openDiffusion({ folder, sha256, generation, tokenizer, tra
   return {
     folder,
     sha256,
+    adapters: adapters.map((one) => ({ path: one.path, scale: one.scale, sha256: one.sha256 })),
     generation,
     sideMultiple: spatial * Math.max(patchHeight, patchWidth),
     largestSide: { width: config.max_size[2] * spatial, height: config.max_size[1] * spatial },

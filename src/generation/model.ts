@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { OrreryError } from "../errors.ts";
 import type { Progress } from "../progress.ts";
-import { componentOf, openComponent, openPipeline, type Component, type Pipeline } from "../registry/index.ts";
+import { adapterSha256, componentOf, openAdapter, openComponent, openPipeline, type Adapter, type Component, type Pipeline, type ScaledAdapter } from "../registry/index.ts";
 import type { RandomState } from "../tensor/random.ts";
 import type { Runtime } from "../tensor/runtime/node.ts";
 import { tokenizerClassNames } from "../tokenizer/index.ts";
@@ -15,7 +15,7 @@ import { openTextEncoder } from "../world/text/encoder.ts";
 import { openAutoregressive } from "./autoregressive.ts";
 import type { ClearedText } from "./clearance.ts";
 import { openDiffusion } from "./diffusion.ts";
-import type { Plan, PlannedModel } from "./plan.ts";
+import type { Plan, PlannedAdapter, PlannedModel } from "./plan.ts";
 
 /** What a chunk looks like while it is being made. Not guarded: see `previews.ts`. */
 export interface Glimpse {
@@ -46,15 +46,37 @@ export interface WorldModel extends PlannedModel {
   close(): Promise<void>;
 }
 
-/** Opens a pipeline folder. @throws `file_not_found`, `bad_config`, `bad_checkpoint`, `missing_dependency` for what it needs and Orrery has not. */
-export async function openWorldModel(folder: string, runtime: Runtime): Promise<WorldModel> {
+/** An adapter that is put into a model. */
+export interface OpenedAdapter extends ScaledAdapter, PlannedAdapter {}
+
+/**
+ * Opens a pipeline folder, with LoRA adapters put into its transformer in their order; its folder stays as it is.
+ * @throws `file_not_found`, `bad_config`, `bad_checkpoint`, also for an adapter of another network, `missing_dependency` for what it needs and Orrery has not.
+ */
+export async function openWorldModel(folder: string, runtime: Runtime, given: readonly Omit<PlannedAdapter, "sha256">[] = []): Promise<WorldModel> {
+  const opened: Adapter[] = [];
+  try {
+    const adapters: OpenedAdapter[] = [];
+    for (const { path, scale } of given) {
+      const adapter = await openAdapter(path);
+      opened.push(adapter);
+      adapters.push({ adapter, path, scale, sha256: await adapterSha256(adapter) });
+    }
+    return await openAdapted(folder, runtime, adapters);
+  } finally {
+    // What they hold is in the weights by now.
+    for (const adapter of opened) await adapter.close();
+  }
+}
+
+async function openAdapted(folder: string, runtime: Runtime, adapters: readonly OpenedAdapter[]): Promise<WorldModel> {
   const pipeline = await openPipeline(folder);
   const { generation } = pipeline;
   const tokenizer = tokenizerOf(pipeline);
   const transformer = componentOf(pipeline, "transformer").folder;
   const encoder = generation.text && componentOf(pipeline, generation.text.component).folder;
   const sha256 = await identify(pipeline, [tokenizer, transformer, ...(encoder ? [encoder] : [])]);
-  const opened = { folder, sha256, tokenizer, transformer, runtime };
+  const opened = { folder, sha256, tokenizer, transformer, adapters, runtime };
   if (generation.family === "autoregressive") {
     if (generation.text) throw new OrreryError("missing_dependency", `${folder} is an autoregressive model that reads text, which Orrery cannot give it; give one that continues frames without words ("text": null in its orrery.json)`);
     return openAutoregressive({ ...opened, generation });

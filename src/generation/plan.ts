@@ -13,12 +13,24 @@ import type { Device } from "../tensor/runtime/node.ts";
 import { samplerNamed } from "../world/index.ts";
 import { absolute, parseObject, parseRequest, readText, type GenerationRequest } from "./request.ts";
 
+/** A LoRA adapter in a model's transformer. */
+export interface PlannedAdapter {
+  /** Its folder. */
+  path: string;
+  /** How strong it is: 1 as it was learned. */
+  scale: number;
+  /** SHA-256 over what it does to weights. */
+  sha256: string;
+}
+
 /** What must be known of a model to plan with it. */
 export interface PlannedModel {
   /** The pipeline's folder. */
   readonly folder: string;
   /** SHA-256 over configuration and weights of all components. */
   readonly sha256: string;
+  /** What is put into those weights, in order. */
+  readonly adapters: readonly PlannedAdapter[];
   readonly generation: Generation;
   /** Sides of a frame must be multiples of this. */
   readonly sideMultiple: number;
@@ -37,6 +49,7 @@ export interface Plan extends Machine {
   family: Generation["family"];
   model: string;
   model_sha256: string;
+  adapters?: readonly PlannedAdapter[];
   prompt?: string;
   negative_prompt?: string;
   image?: string;
@@ -90,6 +103,7 @@ export async function planRequest(request: GenerationRequest, model: PlannedMode
     family: generation.family,
     model: model.folder,
     model_sha256: model.sha256,
+    ...(model.adapters.length === 0 ? {} : { adapters: model.adapters }),
     ...plannedText(request, generation),
     ...(request.image === undefined ? {} : { image: request.image }),
     ...(request.video === undefined ? {} : { video: request.video }),
@@ -164,6 +178,7 @@ const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const stored = z.object({
   model: z.string().min(1),
   model_sha256: digest,
+  adapters: z.array(z.strictObject({ path: z.string().min(1).max(4096), scale: z.number().min(-100).max(100), sha256: digest })).max(100).default([]),
   input_sha256: digest.optional(),
   device: z.enum(["cpu", "webgpu", "cuda"]),
   threads: z.int().min(1).max(1024),
@@ -174,12 +189,13 @@ export interface StoredRequest {
   request: GenerationRequest;
   model: string;
   modelSha256: string;
+  adapters: readonly PlannedAdapter[];
   inputSha256: string | undefined;
   machine: Machine;
 }
 
 /** Fields of a plan that follow from the model and the input, and so are no request's. */
-const derived = new Set(["orrery", "family", "model", "model_sha256", "input_sha256", "condition_frames", "chunk_frames", "device", "threads"]);
+const derived = new Set(["orrery", "family", "model", "model_sha256", "adapters", "input_sha256", "condition_frames", "chunk_frames", "device", "threads"]);
 
 /** Reads what was stored with a result: a `sample_args.json`, or a record that holds it as `args`. @throws `bad_argument`, `file_not_found`. */
 export async function readStoredRequest(path: string): Promise<StoredRequest> {
@@ -188,12 +204,15 @@ export async function readStoredRequest(path: string): Promise<StoredRequest> {
   const made = stored.safeParse(args);
   if (!made.success) throw new OrreryError("bad_argument", `${path} was not stored with a result of orrery generate: ${made.error.issues.map((i) => `${i.path.join(".")}: ${i.message}`).join("; ")}`);
   const request = parseRequest(Object.fromEntries(Object.entries(args).filter(([key]) => !derived.has(key))), path);
-  const { model, model_sha256: modelSha256, input_sha256: inputSha256, device, threads } = made.data;
-  return { request: absolute(request, join(path, "..")), model, modelSha256, inputSha256, machine: { device, threads } };
+  const { model, model_sha256: modelSha256, adapters, input_sha256: inputSha256, device, threads } = made.data;
+  return { request: absolute(request, join(path, "..")), model, modelSha256, adapters, inputSha256, machine: { device, threads } };
 }
 
 /** Whether a plan is the one that was stored. @throws `bad_argument` naming what has changed since. */
-export function requireSame(plan: Plan, { modelSha256, inputSha256 }: StoredRequest): void {
+export function requireSame(plan: Plan, { modelSha256, adapters, inputSha256 }: StoredRequest): void {
   if (plan.model_sha256 !== modelSha256) bad(`the model in ${plan.model} is not the one that this result was made with; restore it, or make a new result without --request`);
+  const now = plan.adapters ?? [];
+  const isSame = now.length === adapters.length && adapters.every(({ scale, sha256 }, i) => now[i]!.sha256 === sha256 && now[i]!.scale === scale);
+  if (!isSame) bad(`the adapters (${now.map(({ path }) => path).join(", ") || "none"}) are not those that this result was made with (${adapters.map(({ path }) => path).join(", ") || "none"}); restore them, or make a new result without --request`);
   if (inputSha256 !== undefined && plan.input_sha256 !== inputSha256) bad(`${plan.video ?? plan.image} has changed since this result was made; restore it, or make a new result without --request`);
 }

@@ -128,7 +128,7 @@ async function writeRecords(
   const signed = signRecord(
     buildSafetyRecord({
       id, requestSha256, ...made, stages: trail.verdicts, ...(isWithoutWords(plan) ? { withoutWords: true } : {}), ...(trail.upsampling ? { upsampling: trail.upsampling } : {}),
-      models: [{ role: "world-model", name: basename(plan.model), sha256: plan.model_sha256 }], software: `orrery ${plan.orrery}`, createdAt: created,
+      models: [{ role: "world-model", name: basename(plan.model), sha256: plan.model_sha256 }, ...(plan.adapters ?? []).map(({ path, sha256 }) => ({ role: "adapter", name: basename(path), sha256 }))], software: `orrery ${plan.orrery}`, createdAt: created,
     }),
     keys.record,
   );

@@ -16,7 +16,7 @@ export const safetyRecordType = "orrery-safety-record";
 /** A longer file is no record. */
 export const maxRecordBytes = 16 << 20;
 
-/** A model that took part: `role` is "world-model", "tokenizer", "upsampler", "text-encoder"; `sha256` of its weights where known. */
+/** A model that took part: `role` is "world-model", "adapter", "tokenizer", "upsampler", "text-encoder"; `sha256` of its weights where known. */
 export interface RecordedModel {
   role: string;
   name: string;

@@ -3,6 +3,7 @@
  * `base_model.model.PATH.lora_A.weight` and `…lora_B.weight`, and whole parameters (`modules_to_save`) under their plain names
  * behind the same prefix. Adapters whose paths are those of NVIDIA's 2.x networks are read too.
  */
+import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -10,8 +11,8 @@ import { fromSystemError, OrreryError } from "../errors.ts";
 import { mergeLora, type Lora, type Parameter } from "../nn/index.ts";
 import { sameShape } from "../tensor/index.ts";
 import { detectNaming, openSafetensors, translateKeys, writeSafetensors, type Checkpoint } from "../weights/index.ts";
-import type { Bound } from "./bind.ts";
-import { readJson, writeJson } from "./model-folder.ts";
+import { bindWeights, type Bound } from "./bind.ts";
+import { readJson, writeJson, type Component } from "./model-folder.ts";
 
 const configFile = "adapter_config.json";
 const weightsFile = "adapter_model.safetensors";
@@ -85,6 +86,12 @@ export interface Adapter {
   /** A and B of a layer, or the values of a whole parameter. */
   read(weight: string): Promise<{ a: Float32Array; b: Float32Array } | Float32Array>;
   close(): Promise<void>;
+}
+
+export interface ScaledAdapter {
+  adapter: Adapter;
+  /** 1 is as it was learned, 0 is none. */
+  scale: number;
 }
 
 /** "DIR" or "DIR:0.8", as on the command line. @throws `bad_argument`. */
@@ -182,8 +189,35 @@ export function checkAdapter(adapter: Adapter, parameters: Iterable<Parameter>):
   if (wrong.length > 0) throw new OrreryError("bad_checkpoint", `${adapter.folder} does not belong to this network: ${wrong.slice(0, 3).join("; ")}${wrong.length > 3 ? ` and ${wrong.length - 3} more` : ""}${adapter.base === undefined ? "" : `. It was trained upon ${adapter.base}`}`);
 }
 
+/** SHA-256 over what an adapter does to weights, wherever it lies and whatever its base is called. */
+export async function adapterSha256(adapter: Adapter): Promise<string> {
+  const hash = createHash("sha256");
+  const add = (values: Float32Array): unknown => hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  for (const name of [...adapter.updates.keys(), ...adapter.whole].sort()) {
+    hash.update(JSON.stringify([name, adapter.updates.get(name) ?? null]));
+    const values = await adapter.read(name);
+    if (values instanceof Float32Array) add(values);
+    else {
+      add(values.a);
+      add(values.b);
+    }
+  }
+  return hash.digest("hex");
+}
+
+/** A component's weights for `compile`, with adapters put in. @throws as `bindWeights` and `checkAdapter`. */
+export async function bindComponent(component: Component, parameters: Iterable<Parameter>, adapters: readonly ScaledAdapter[] = []): Promise<Bound> {
+  const all = [...parameters];
+  const checkpoint = await component.checkpoint();
+  try {
+    return await bindAdapted(await bindWeights(checkpoint, all), checkpoint, all, adapters);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
 /** Weights for a graph with adapters put in, in order: only what they change is read into memory. */
-export async function bindAdapted(bound: Bound, checkpoint: Pick<Checkpoint, "readF32">, parameters: Iterable<Parameter>, adapters: readonly { adapter: Adapter; scale: number }[]): Promise<Bound> {
+export async function bindAdapted(bound: Bound, checkpoint: Pick<Checkpoint, "readF32">, parameters: Iterable<Parameter>, adapters: readonly ScaledAdapter[]): Promise<Bound> {
   const all = [...parameters];
   const weights = new Map(bound.weights);
   for (const { adapter, scale } of adapters) {

@@ -1,5 +1,5 @@
 /** Models on disk. */
-export { adaptedWeight, bindAdapted, checkAdapter, memoryAdapter, openAdapter, parseAdapterSpec, saveAdapter, type Adapter, type SavedAdapter } from "./adapter.ts";
+export { adaptedWeight, adapterSha256, bindAdapted, bindComponent, checkAdapter, memoryAdapter, openAdapter, parseAdapterSpec, saveAdapter, type Adapter, type SavedAdapter, type ScaledAdapter } from "./adapter.ts";
 export { bindWeights, checkParameters, readComponentWeights, readWeights, type Bound } from "./bind.ts";
 export { licenceFiles, licenceOf, licenceOfCard, readCard, type Licence, type ModelCard } from "./card.ts";
 export { describeModel, findModel, kindOf, listModels, modelHome, modelRoots, type ModelKind, type ModelRoot, type ModelSummary } from "./library.ts";

@@ -7,7 +7,7 @@ import type { Progress } from "../../progress.ts";
 import { defineCommand } from "../command.ts";
 import { withDoor } from "../door.ts";
 import { sayBatch, sayVideo } from "../generated.ts";
-import { choice, integer, number, shared, size, text } from "../options.ts";
+import { choice, integer, list, number, shared, size, text } from "../options.ts";
 import type { Output } from "../output.ts";
 
 interface Given {
@@ -56,11 +56,13 @@ export const command = defineCommand({
   examples: [
     { type: "orrery generate --model models/my-camera --video clip.mp4 --frames 33 --seed 7 -o next.mp4", does: "go on from the end of a clip" },
     { type: "orrery generate --model models/my-camera --video clip.mp4 --at 2.5 --extend 3 --previews previews -o next.mp4", does: "go on from second 2.5, for three chunks more, with pictures on the way" },
+    { type: "orrery generate --model models/base --lora runs/mine/adapter:0.8 --video clip.mp4 -o mine.mp4", does: "with an adapter at four fifths of its strength" },
     { type: "orrery generate --request next.orrery.json -o again.mp4", does: "make a result again" },
     { type: "orrery generate --model models/my-camera --batch requests.jsonl -o results", does: "make many, a folder for each; run again, only what is missing is made" },
   ],
   options: {
     model: text({ short: "m", metavar: "DIR", help: "the world model: a pipeline's folder, with model_index.json" }),
+    lora: list({ metavar: "ADAPTER", help: "a LoRA adapter to put into the model: its folder, such as the adapter/ of `orrery finetune --lora`, with :SCALE behind it where it is to count more or less than 1; the model's folder stays as it is" }),
     out: text({ short: "o", required: true, metavar: "PATH", help: "NAME.mp4, or with --batch a folder" }),
     video: text({ metavar: "CLIP", help: "a video to continue; its last frames are given to the model" }),
     at: number({ min: 0.001, metavar: "SECONDS", help: "continue the video from here (default: its end)" }),
@@ -92,12 +94,14 @@ export const command = defineCommand({
     if (batch !== undefined && storedPath !== undefined) throw new OrreryError("bad_argument", "--batch and --request were both given; give one of them");
     if (batch !== undefined && previews !== undefined) throw new OrreryError("bad_argument", "--previews is for a single video; leave it out with --batch");
     const { besides, generateVideo, parseRequest, planRequest, previewFolder, readBatch, readStoredRequest, requireSame } = await import("../../generation/index.ts");
+    const { parseAdapterSpec } = await import("../../registry/index.ts");
     const flags = requestOf(options);
+    const lora = options.lora.map(parseAdapterSpec).map(({ folder, scale }) => ({ path: resolve(folder), scale }));
     const stored: StoredRequest | undefined = storedPath === undefined ? undefined : await readStoredRequest(storedPath);
     const model = options.model ?? stored?.model;
     if (model === undefined) throw new OrreryError("bad_argument", "--model is missing (the folder of a world model); see orrery generate --help");
     const machine = { device: options.device ?? stored?.machine.device ?? "cpu", threads: options.threads ?? stored?.machine.threads };
-    const opening = { model, policy: options.policy, upsampler: options.upsampler, ...machine, progress };
+    const opening = { model, adapters: lora.length > 0 ? lora : stored?.adapters, policy: options.policy, upsampler: options.upsampler, ...machine, progress };
     const hasWords = (one: GenerationRequest): boolean => one.prompt !== undefined || one.negative_prompt !== undefined;
 
     if (batch !== undefined) {
@@ -116,7 +120,7 @@ export const command = defineCommand({
       const { record, unknownWords } = await generateVideo(request, door, besides(options.out), {
         // Of a stored result only what the flags changed may differ.
         onPlan: (plan) => {
-          if (stored) requireSame(plan, { ...stored, ...(options.model === undefined ? {} : { modelSha256: plan.model_sha256 }), ...(flags["video"] ?? flags["image"] ? { inputSha256: undefined } : {}) });
+          if (stored) requireSame(plan, { ...stored, ...(options.model === undefined ? {} : { modelSha256: plan.model_sha256 }), ...(lora.length === 0 ? {} : { adapters: plan.adapters ?? [] }), ...(flags["video"] ?? flags["image"] ? { inputSha256: undefined } : {}) });
         },
         ...(show ? { previews: { every: options.previewEvery, show } } : {}),
         progress, signal,
