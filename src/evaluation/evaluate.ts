@@ -121,6 +121,9 @@ export async function evaluateWords(trials: readonly Trial[], make: (trial: Tria
   return rows.map(({ name, clips }) => ({ name, figures: wordsFigures(clips), clips }));
 }
 
+/** PSNR of the mean squared error: where some clips stand still, a mean of decibels would be about those alone. */
+const pooled = (all: readonly { psnr: number }[]): number => -10 * Math.log10(mean(all.map(({ psnr }) => 10 ** (-psnr / 10))));
+
 function figuresOf(clips: readonly ClipAlignment[]): Figures {
   const average = (key: "ssim" | "iou" | "position" | "presence" | "energyGain" | "sunk") => {
     const values = clips.flatMap((clip) => clip[key] ?? []);
@@ -130,7 +133,7 @@ function figuresOf(clips: readonly ClipAlignment[]): Figures {
   const expected = hidden.reduce((sum, one) => sum + one.expected, 0);
   return {
     clips: clips.length,
-    psnr: mean(clips.map(({ psnr }) => psnr)),
+    psnr: pooled(clips),
     ...average("ssim"),
     ...average("iou"),
     ...average("position"),
@@ -152,7 +155,7 @@ function curvesOf(clips: readonly ClipAlignment[]): EvaluationReport["contestant
       const values = at.flatMap((one) => one[key] ?? []);
       return values.length === 0 ? {} : { [key]: mean(values) };
     };
-    curves.push({ frame, psnr: mean(at.map(({ psnr }) => psnr)), ...average("ssim"), ...average("iou"), ...average("position") });
+    curves.push({ frame, psnr: pooled(at), ...average("ssim"), ...average("iou"), ...average("position") });
   }
   return curves;
 }

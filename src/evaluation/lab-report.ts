@@ -3,7 +3,7 @@ import { escapeHtml } from "../html.ts";
 import type { EvaluationReport, Figures } from "./evaluate.ts";
 
 const columns: readonly { key: keyof Figures; title: string; show: (value: number) => string; better: "more" | "less"; says: string }[] = [
-  { key: "psnr", title: "PSNR dB", show: (v) => v.toFixed(2), better: "more", says: "of the frames after the given ones, as TokenBench computes it" },
+  { key: "psnr", title: "PSNR dB", show: (v) => v.toFixed(2), better: "more", says: "of the mean squared error over the frames after the given ones" },
   { key: "ssim", title: "SSIM", show: (v) => v.toFixed(3), better: "more", says: "mean over frames" },
   { key: "iou", title: "IoU", show: (v) => v.toFixed(3), better: "more", says: "of objects that can be seen, found by their colour" },
   { key: "position", title: "position", show: (v) => `${(100 * v).toFixed(1)} %`, better: "less", says: "distance of found objects from where they should be, of the picture's width" },
