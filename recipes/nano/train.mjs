@@ -1,13 +1,13 @@
 /**
- * Trains the models that ship as `models/orrery-nano-*`, from nothing but the physics laboratory, with the commands that
+ * Trains the models that ship as `models/orrery-nano-*`, and a world model that does not yet, from nothing but the physics laboratory, with the commands that
  * everybody has. Stopped and started again it goes on where it was; a step that is finished costs a moment.
  *
- *   npm run build && node recipes/nano/train.mjs [--out runs/nano] [--threads N] [--only cv,dv,world,ar] [--install]
+ *   npm run build && node recipes/nano/train.mjs [--out runs/nano] [--threads N] [--only cv,dv,world] [--install]
  *
- * --install writes the finished models, rounded to float16, to models/.
+ * --install writes the finished models to models/, continuous ones rounded to float16.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -20,9 +20,8 @@ const at = (...names) => join(values.out, ...names);
 /** What is trained, in the order that each needs. `models` are installed. */
 const steps = {
   cv: { args: ["train", "tokenizer", "--data", "lab:all?count=1500"], model: "orrery-nano-cv" },
-  dv: { args: ["train", "tokenizer", "--data", "lab:all?count=1500"], model: "orrery-nano-dv" },
+  dv: { args: ["train", "tokenizer", "--data", "lab:all?count=1200"], model: "orrery-nano-dv" },
   world: { args: ["train", "diffusion", "--data", "lab:all?count=4000", "--tokenizer", at("cv", "model")], model: "orrery-nano" },
-  ar: { args: ["train", "autoregressive", "--data", "lab:all?count=3000", "--tokenizer", at("dv", "model")], model: "orrery-nano-ar" },
 };
 
 function orrery(args) {
@@ -38,7 +37,15 @@ for (const name of only) {
 }
 if (values.install)
   for (const name of only) {
-    const card = join(here, `${name}.md`);
-    orrery(["models", "export", at(name, "model"), "--format", "diffusers", "--weights", "f16", "-o", join(root, "models", steps[name].model)]);
-    if (!existsSync(card)) console.error(`there is no ${card}: write what the model is and is not`);
+    const card = join(here, "cards", `${name}.md`);
+    if (!existsSync(card)) {
+      console.error(`${name} is not installed: there is no ${card} that says what it is`);
+      continue;
+    }
+    const target = join(root, "models", steps[name].model);
+    // diffusers has no class for discrete tokenizers; that one is small enough as it is.
+    if (name === "dv") cpSync(at(name, "model"), target, { recursive: true });
+    else orrery(["models", "export", at(name, "model"), "--format", "diffusers", "--weights", "f16", "-o", target]);
+    copyFileSync(card, join(target, "README.md"));
+    orrery(["models", "verify", "--record", target]);
   }

@@ -61,7 +61,7 @@ export const command = defineCommand({
     { type: "orrery generate --model models/my-camera --batch requests.jsonl -o results", does: "make many, a folder for each; run again, only what is missing is made" },
   ],
   options: {
-    model: text({ short: "m", metavar: "DIR", help: "the world model: a pipeline's folder, with model_index.json" }),
+    model: text({ short: "m", metavar: "NAME|DIR", help: "the world model: a name from `orrery models list`, or a pipeline's folder, with model_index.json" }),
     lora: list({ metavar: "ADAPTER", help: "a LoRA adapter to put into the model: its folder, such as the adapter/ of `orrery finetune --lora`, with :SCALE behind it where it is to count more or less than 1; the model's folder stays as it is" }),
     out: text({ short: "o", required: true, metavar: "PATH", help: "NAME.mp4, or with --batch a folder" }),
     video: text({ metavar: "CLIP", help: "a video to continue; its last frames are given to the model" }),
