@@ -191,7 +191,11 @@ async function writeShard(path: string, name: string, places: readonly Place[], 
   const anchors = anchorsOf(options);
   const parts = new Map<string, HostTensor[]>([name, ...anchors.map(anchorName)].map((tensor) => [tensor, []]));
   // A last short batch is filled up, so that one compiled graph serves all. The next ones are read while one is coded.
-  const ahead = lookAhead((step) => Promise.all(Array.from({ length: batch }, (_, i) => places[Math.min(step * batch + i, places.length - 1)]!).map(({ entry, first }) => set.window(entry, first, frames))), 2);
+  const ahead = lookAhead(async (step) => {
+    const here = places.slice(step * batch, (step + 1) * batch);
+    const clips = await Promise.all(here.map(({ entry, first }) => set.window(entry, first, frames)));
+    return clips.length === 0 ? clips : Array.from({ length: batch }, (_, i) => clips[Math.min(i, clips.length - 1)]!);
+  }, 2);
   for (let at = 0; at < places.length; at += batch) {
     throwIfCancelled(signal, "encoding the clips");
     const clips = await ahead.at(at / batch);

@@ -17,7 +17,7 @@ export const command = defineCommand({
     "Continues held-out laboratory clips from their first frames, and compares with what truly happens: PSNR, SSIM, where objects are and how they overlap, whether hidden ones come back, whether energy appears from nothing, what is hallucinated. Two baselines (repeat the last frame; go on as before) and the truth itself are judged beside it. Writes OUT/report.json and OUT/report.html with curves, tables and side-by-side videos, the failures first.",
   examples: [
     { type: "orrery evaluate --model models/nano --data lab:all --count 50 --out report", does: "a model on 50 clips of all scenarios" },
-    { type: "orrery evaluate --model orrery-nano --given 9 --prompts --words --out report", does: "given nine frames and the caption; and what it makes of captions alone" },
+    { type: "orrery evaluate --model models/nano --given 9 --prompts --words --out report", does: "given nine frames and the caption; and what it makes of captions alone" },
     { type: "orrery evaluate --generated results --data data/test --out report", does: "videos made elsewhere (<uuid>.mp4) against a rendered folder" },
     { type: "orrery evaluate --data lab:occlusion --count 20 --out report", does: "only the baselines, and how well the detector does on true clips" },
   ],

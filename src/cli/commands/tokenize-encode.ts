@@ -98,6 +98,8 @@ export const command = defineCommand({
         for (const warning of warnings) output.text(`  note: ${warning}`);
       }
     });
+    const measured = done.flatMap(({ reconstruction }) => reconstruction ?? []);
+    if (measured.length > 1) output.text(`mean of ${measured.length} clips: PSNR ${(measured.reduce((sum, { psnr }) => sum + psnr, 0) / measured.length).toFixed(2)} dB`);
     output.data({ clips: done });
   },
 });

@@ -63,7 +63,8 @@ export async function codeOpening(clip: Clip, given: number, tokenizer: Codec, s
     return { data: data as Float32Array, shape: coded };
   };
   const opening = await encode(sliceClip(clip, 0, given - 1));
-  const anchor = space.change ? (await encode(sliceClip(clip, given - 1, given - 1))).data : new Float32Array(0);
+  // A single given frame is coded as a picture already.
+  const anchor = !space.change ? new Float32Array(0) : given === 1 ? opening.data : (await encode(sliceClip(clip, given - 1, given - 1))).data;
   const frames = opening.shape[2]!;
   // Given frames are standardised alike whatever is predicted.
   const plain = toNetwork(opening.data, opening.shape, { latentFrames: 0 }, space);
